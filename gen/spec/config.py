@@ -1,0 +1,207 @@
+"""The one configuration: everything that describes a generated accelerator."""
+
+import dataclasses
+import hashlib
+import json
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from nomul.gen.spec.errors import NomulError
+
+__all__ = ["OPERATORS", "Config", "ConfigError"]
+
+OPERATORS = ("l1", "shift", "sign")
+
+#: Raised whenever hardware or program format change, so that old artifacts are refused instead of misread.
+INTERFACE_VERSION = 1
+
+
+class ConfigError(NomulError):
+    """A configuration that cannot be built."""
+
+
+def _power_of_two(low: int, high: int) -> list[int]:
+    return [1 << n for n in range(low.bit_length() - 1, high.bit_length())]
+
+
+#: Allowed values of each integer field.
+_ALLOWED: dict[str, list[int] | range] = {
+    "lanes": _power_of_two(2, 64),
+    "columns": _power_of_two(2, 64),
+    "activation_bits": range(2, 9),
+    "l1_weight_bits": range(2, 9),
+    "shift_exponents": [2, 4, 8],
+    "tree_levels_per_register": range(0, 7),
+    "accumulator_bits": range(12, 41),
+    "block_pixels": range(1, 1025),
+    "requantizers": range(1, 9),
+    "program_layers": range(1, 1025),
+    "weight_words": range(4, (1 << 20) + 1),
+    "parameter_words": range(4, (1 << 16) + 1),
+    "activation_words": range(4, (1 << 19) + 1),
+    "result_words": range(1, 4097),
+    "frame_bytes": _power_of_two(64, 4096),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A generated accelerator, fully described.
+
+    Attributes
+    ----------
+    name : str
+        What a person calls it; not part of the hash.
+    lanes, columns : int
+        The array has `lanes × columns` processing elements: activations read per cycle, output channels per pass.
+    operators : tuple of str
+        What the processing elements can do, of "l1", "shift" and "sign", in that order.
+    activation_bits : int
+        Width A of an activation code (unsigned), 2 to 8.
+    l1_weight_bits : int
+        Width of an L1 weight code (unsigned, on the activations' step), 2 to `activation_bits`.
+    shift_exponents : int
+        Number of exponents of a shift weight: ±2^0 .. ±2^(shift_exponents-1).
+    tree_levels_per_register : int
+        Adder tree levels between two pipeline registers; 1 is fully pipelined, 0 has no register in the tree.
+    accumulator_bits : int
+        Width of the signed accumulators; the compiler proves that a network fits.
+    block_pixels : int
+        Output pixels for which a weight tile stays in the array.
+    requantizers : int
+        Rows of serial requantizers (each row has one per column) that share the drain.
+    program_layers : int
+        Layer descriptors that the program memory holds.
+    weight_words : int
+        Depth of the weight memory; a word has the `lanes` weights of one column.
+    parameter_words : int
+        Depth of the parameter memory; a word has bias and multiplier of one output channel.
+    activation_words : int
+        Depth of the activation memory; a word has `lanes` activations of one pixel.
+    result_words : int
+        Network outputs (16-bit logits) that the result memory holds.
+    frame_bytes : int
+        Longest frame payload of the link, in bytes.
+
+    Raises
+    ------
+    ConfigError
+        For a value that is not allowed, or values that do not fit together.
+    """
+
+    name: str
+    lanes: int
+    columns: int
+    operators: tuple[str, ...]
+    activation_bits: int = 8
+    l1_weight_bits: int = 8
+    shift_exponents: int = 8
+    tree_levels_per_register: int = 1
+    accumulator_bits: int = 24
+    block_pixels: int = 64
+    requantizers: int = 1
+    program_layers: int = 32
+    weight_words: int = 4096
+    parameter_words: int = 512
+    activation_words: int = 2048
+    result_words: int = 64
+    frame_bytes: int = 1024
+
+    def __post_init__(self) -> None:
+        for key, allowed in _ALLOWED.items():
+            value = getattr(self, key)
+            if type(value) is not int or value not in allowed:
+                shown = f"{allowed.start} to {allowed.stop - 1}" if isinstance(allowed, range) else \
+                    f"one of {', '.join(map(str, allowed))}"
+                raise ConfigError(f"configuration {self.name!r}: {key} must be {shown}, not {value!r}")
+        object.__setattr__(self, "operators", tuple(self.operators))
+        if not self.operators or any(op not in OPERATORS for op in self.operators) \
+                or len(set(self.operators)) != len(self.operators):
+            raise ConfigError(f"configuration {self.name!r}: operators must be a choice of "
+                              f"{', '.join(OPERATORS)}, each at most once, not {list(self.operators)!r}")
+        object.__setattr__(self, "operators", tuple(op for op in OPERATORS if op in self.operators))
+        if self.l1_weight_bits > self.activation_bits:
+            raise ConfigError(f"configuration {self.name!r}: l1_weight_bits must not exceed activation_bits "
+                              f"({self.activation_bits}), not {self.l1_weight_bits}")
+        if self.result_words < self.columns:
+            raise ConfigError(f"configuration {self.name!r}: result_words must be at least columns "
+                              f"({self.columns}), not {self.result_words}")
+
+    # Derived widths. ----------------------------------------------------------------------------------------
+
+    @property
+    def exponent_bits(self) -> int:
+        """Bits of a shift weight's exponent field."""
+        return (self.shift_exponents - 1).bit_length()
+
+    def operator_weight_bits(self, operator: str) -> int:
+        """Bits of one weight code of `operator`."""
+        return {"l1": self.l1_weight_bits, "shift": self.exponent_bits + 2, "sign": 2}[operator]
+
+    @property
+    def weight_bits(self) -> int:
+        """Bits of one weight in the weight memory: the widest operator's."""
+        return max(self.operator_weight_bits(op) for op in self.operators)
+
+    @property
+    def weight_word_bits(self) -> int:
+        """Bits of a weight memory word (the `lanes` weights of one column)."""
+        return self.lanes * self.weight_bits
+
+    @property
+    def activation_word_bits(self) -> int:
+        """Bits of an activation memory word."""
+        return self.lanes * self.activation_bits
+
+    @property
+    def parameter_word_bits(self) -> int:
+        """Bits of a parameter memory word: bias, multiplier's magnitude (16), multiplier's sign (1)."""
+        return self.accumulator_bits + 17
+
+    @cached_property
+    def hash(self) -> str:
+        """Sixteen hexadecimal digits that the hardware can be asked for; `name` does not count."""
+        fields = {key: value for key, value in self.to_dict().items() if key != "name"}
+        text = json.dumps({"interface": INTERFACE_VERSION, **fields}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    # Files. -------------------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict:
+        """All fields as JSON-able values."""
+        return {**dataclasses.asdict(self), "operators": list(self.operators)}
+
+    @classmethod
+    def from_dict(cls, values: dict, *, source: str = "configuration") -> "Config":
+        """Builds a configuration from field values; unknown and missing fields are errors that name `source`."""
+        known = {field.name: field for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(values) - set(known)):
+            raise ConfigError(f"{source}: unknown field {unknown[0]!r}; the fields are {', '.join(known)}")
+        required = [key for key, field in known.items() if field.default is dataclasses.MISSING]
+        if missing := [key for key in required if key not in values]:
+            raise ConfigError(f"{source}: field {missing[0]!r} is missing; {', '.join(required)} are required")
+        if not isinstance(values["operators"], (list, tuple)):
+            raise ConfigError(f"{source}: operators must be a list such as [\"l1\", \"shift\"], "
+                              f"not {values['operators']!r}")
+        return cls(**values)
+
+    def to_toml(self) -> str:
+        """The configuration as TOML text that `from_toml` reads back."""
+        lines = [f"{key} = {json.dumps(value)}" for key, value in self.to_dict().items()]
+        return "\n".join(lines) + "\n"
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> "Config":
+        """Reads a configuration file."""
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot read configuration {str(path)!r}: "
+                              f"{getattr(error, 'strerror', None) or error}") from None
+        try:
+            values = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{path}: not TOML: {error}") from None
+        return cls.from_dict(values, source=str(path))

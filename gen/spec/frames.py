@@ -1,0 +1,86 @@
+"""Frames of the link, both directions.
+
+A frame is ``sequence (1 byte), operation (1), length (2), payload (length), CRC-32 (4)``, numbers little-endian, the
+CRC (the one of Ethernet and zlib) over all bytes before it. On the line the frame is byte-stuffed and closed by `END`
+(RFC 1055): END → ESCAPE ESCAPED_END, ESCAPE → ESCAPE ESCAPED_ESCAPE. An `END` may also open a frame; empty frames
+are ignored. So a receiver finds the next frame whatever happened to the last one.
+
+The host sends requests, the device answers each with the same sequence number, operation + `ANSWER`, and a payload
+that begins with a status byte. The device takes a request only whole and with a right CRC, and only if its sequence
+number is the expected one, or the one just answered (a repetition, run again: every request may be run twice).
+It answers a frame that it cannot take with `NAK`, whose sequence number is the expected one. `SYNC` is always taken
+and sets the expected number to its own + 1. Several requests may be under way; they are answered in order.
+
+=========  ==========================================  =======================================================
+operation  request payload                             answer payload, after the status byte
+=========  ==========================================  =======================================================
+SYNC       -                                           longest payload in bytes (2)
+READ       region (1), address (3), bytes (2)          the bytes
+WRITE      region (1), address (3), bytes              -
+CHECKSUM   region (1), address (3), words (4)          CRC-32 of the words' bytes (4)
+RUN        image bytes for INPUT from byte 0, or none  CYCLES (4), TOP (2), RESULT_COUNT results (2 each, signed)
+=========  ==========================================  =======================================================
+"""
+
+import zlib
+from enum import IntEnum
+
+__all__ = ["ANSWER", "END", "ESCAPE", "ESCAPED_END", "ESCAPED_ESCAPE", "HEADER_BYTES", "Operation", "Status",
+           "decode", "encode"]
+
+END, ESCAPE, ESCAPED_END, ESCAPED_ESCAPE = 0xC0, 0xDB, 0xDC, 0xDD
+
+#: Bytes before the payload.
+HEADER_BYTES = 4
+#: Added to the operation in an answer.
+ANSWER = 0x80
+
+
+class Operation(IntEnum):
+    """What a request asks for."""
+
+    SYNC = 0
+    READ = 1
+    WRITE = 2
+    CHECKSUM = 3
+    RUN = 4
+    #: Only in answers: the frame was damaged or out of order.
+    NAK = 0x7F
+
+
+class Status(IntEnum):
+    """First payload byte of an answer."""
+
+    OK = 0
+    BAD_OPERATION = 1
+    BAD_ADDRESS = 2
+    BAD_LENGTH = 3
+    NO_NETWORK = 4
+
+
+def encode(sequence: int, operation: int, payload: bytes = b"") -> bytes:
+    """One frame as it goes over the line, with the closing `END`."""
+    body = bytes([sequence & 0xFF, operation]) + len(payload).to_bytes(2, "little") + payload
+    body += zlib.crc32(body).to_bytes(4, "little")
+    stuffed = body.replace(bytes([ESCAPE]), bytes([ESCAPE, ESCAPED_ESCAPE])) \
+        .replace(bytes([END]), bytes([ESCAPE, ESCAPED_END]))
+    return stuffed + bytes([END])
+
+
+def decode(line: bytes) -> tuple[int, int, bytes] | None:
+    """Sequence, operation and payload of the bytes between two `END`; None if they are no whole, right frame."""
+    body, escaped = bytearray(), False
+    for byte in line:
+        if escaped:
+            if byte not in (ESCAPED_END, ESCAPED_ESCAPE):
+                return None
+            body.append(END if byte == ESCAPED_END else ESCAPE)
+            escaped = False
+        elif byte == ESCAPE:
+            escaped = True
+        else:
+            body.append(byte)
+    if escaped or len(body) < HEADER_BYTES + 4 or zlib.crc32(body[:-4]) != int.from_bytes(body[-4:], "little") \
+            or int.from_bytes(body[2:4], "little") != len(body) - HEADER_BYTES - 4:
+        return None
+    return body[0], body[1], bytes(body[HEADER_BYTES:-4])

@@ -1,0 +1,129 @@
+"""Weight codes: how a weight is written in the weight memory, and what one processing element makes of it.
+
+A processing element (PE) yields a *leaf*; a column adds the leaves of its lanes. The leaf is chosen to be cheap
+in hardware, and what it leaves out is a constant of the weights, *folded* into the channel's bias by the compiler:
+
+========  ===========================  ==========================================  =======================
+operator  op(x, w)                     what the column adds in one cycle           fold (added to the bias)
+========  ===========================  ==========================================  =======================
+L1        ``-|x - w|``                 ``Σx - 2·Σ max(x - w, 0)``                  ``-Σw``
+SHIFT     ``±(x << p)`` or 0           ``Σ (x << p)`` or its one's complement      number of negative weights
+SIGN      ``±x`` or 0                  ``Σ x`` or its one's complement             number of negative weights
+========  ===========================  ==========================================  =======================
+
+The L1 row is ``|d| = 2·max(d, 0) - d``; the others are ``-v = ~v + 1``.
+"""
+
+from enum import IntEnum
+
+import numpy as np
+
+from nomul.gen.spec.config import Config
+from nomul.gen.spec.errors import NomulError
+
+__all__ = ["Operator", "WeightError", "decode", "encode", "fold", "pad_weight", "weight_limits"]
+
+
+class WeightError(NomulError):
+    """A weight that the operator cannot express."""
+
+
+class Operator(IntEnum):
+    """What a layer does with an activation and a weight; the value is the descriptor's `operator` field."""
+
+    L1 = 0
+    SHIFT = 1
+    SIGN = 2
+
+    @property
+    def key(self) -> str:
+        """Name used in configurations and files: "l1", "shift" or "sign"."""
+        return self.name.lower()
+
+    @classmethod
+    def from_key(cls, key: str) -> "Operator":
+        """Inverse of `key`."""
+        try:
+            return cls[key.upper()]
+        except KeyError:
+            raise WeightError(f"unknown operator {key!r}; known are {', '.join(op.key for op in cls)}") from None
+
+
+def weight_limits(operator: Operator, config: Config) -> str:
+    """The allowed weights in words, for error messages."""
+    return {
+        Operator.L1: f"integers 0 to {2**config.l1_weight_bits - 1}",
+        Operator.SHIFT: f"0 and ±2^p with p from 0 to {config.shift_exponents - 1}",
+        Operator.SIGN: "-1, 0 and 1",
+    }[operator]
+
+
+def encode(operator: Operator, weights: np.ndarray, config: Config) -> np.ndarray:
+    """Weight codes of integer weights.
+
+    L1: the weight itself. SHIFT, from bit 0: exponent (`config.exponent_bits`), negative (1), nonzero (1).
+    SIGN, from bit 0: negative (1), nonzero (1). The weight 0 of SHIFT and SIGN has the code 0.
+
+    Parameters
+    ----------
+    weights : integer array of any shape
+        L1: codes on the activations' step. SHIFT: 0 or ±2^p. SIGN: -1, 0, 1.
+
+    Returns
+    -------
+    np.ndarray
+        uint8, same shape.
+
+    Raises
+    ------
+    WeightError
+        If a weight is out of range; names the first one.
+    """
+    weights = np.asarray(weights).astype(np.int64)
+    if operator is Operator.L1:
+        valid = (weights >= 0) & (weights < 2**config.l1_weight_bits)
+        codes = weights
+    else:
+        magnitude = np.abs(weights)
+        largest = config.shift_exponents - 1 if operator is Operator.SHIFT else 0
+        valid = ((magnitude & (magnitude - 1)) == 0) & (magnitude <= 1 << largest)
+        exponent = np.where(magnitude > 0, np.log2(np.maximum(magnitude, 1)).astype(np.int64), 0)
+        flags = (weights < 0) | ((weights != 0).astype(np.int64) << 1)
+        codes = (flags << config.exponent_bits) | exponent if operator is Operator.SHIFT else flags
+    if not valid.all():
+        where = tuple(int(i) for i in np.argwhere(~valid)[0])
+        raise WeightError(f"weight {int(weights[where])} at {list(where)} is not a {operator.key} weight; "
+                          f"allowed are {weight_limits(operator, config)}")
+    return codes.astype(np.uint8)
+
+
+def decode(operator: Operator, codes: np.ndarray, config: Config) -> np.ndarray:
+    """Integer weights of weight codes: the inverse of `encode` (int64, same shape)."""
+    codes = np.asarray(codes).astype(np.int64)
+    if operator is Operator.L1:
+        return codes & (2**config.l1_weight_bits - 1)
+    bits = config.exponent_bits if operator is Operator.SHIFT else 0
+    magnitude = np.int64(1) << (codes & ((1 << bits) - 1))
+    return np.where((codes >> bits) & 2, np.where((codes >> bits) & 1, -magnitude, magnitude), 0)
+
+
+def fold(operator: Operator, weights: np.ndarray) -> np.ndarray:
+    """What the leaves of each output channel leave out, to be added to its bias.
+
+    Parameters
+    ----------
+    weights : integer array, shape (channels, ...)
+        Every weight that the array sees, those of unused lanes included.
+
+    Returns
+    -------
+    np.ndarray
+        int64, shape (channels,).
+    """
+    flat = np.asarray(weights).astype(np.int64).reshape(len(weights), -1)
+    return -flat.sum(axis=1) if operator is Operator.L1 else (flat < 0).sum(axis=1)
+
+
+def pad_weight(operator: Operator, zero_point: int) -> int:
+    """The weight of an unused lane, whose activation is always `zero_point`: its op is 0."""
+    return zero_point if operator is Operator.L1 else 0

@@ -1,0 +1,154 @@
+"""The program: a list of layer descriptors, run in order, one image at a time.
+
+A descriptor is a fixed record of `DESCRIPTOR_WORDS` 32-bit words, the same for every configuration. The fields lie
+side by side from bit 0 of word 0, without gaps, in the order of `FIELDS`. A program ends with an `END` descriptor.
+
+**Activation memory.** A word holds `lanes` codes of one pixel. A tensor of C channels takes `ceil(C / lanes)` words a
+pixel, channel-minor: address = base + (y·width + x)·channel_words + word. Lanes beyond C hold the tensor's zero point.
+All addresses are modulo 2^20, so that a window that starts in the padding may have a "negative" address.
+
+**ARRAY** (convolution and, with a kernel as large as the map, linear layers). For each group of `columns` output
+channels, for each block of up to `block_pixels` output pixels (raster order), for each *tile* (kernel row, kernel
+column, channel word; in this order, channel word fastest), for each pixel of the block: read one word, feed the array.
+Tile addresses advance by 1 within a kernel row, and by `tap_row_step` from the last tile of a kernel row to the first
+of the next. Window addresses advance by `pixel_step` to the next pixel and by `row_step` from the last pixel of an
+output row to the first of the next. Taps outside the map read as `pad_code` in all lanes.
+Weights lie in order of consumption: group, tile, column; a group's tiles are read again for every block.
+Parameters: one word a channel, at `parameter_base` + group·columns + column.
+Requantization: `y = clamp((((acc + bias)·M + 2^(shift-1)) >> shift) + zero_point, lower, upper)`.
+With destination ACTIVATIONS the codes of group g go to lanes/words of channel g·columns onwards at
+`output_base` + pixel·output_pixel_step. With destination RESULTS (a map of one pixel) channel c < `results` goes to
+result word c as signed 16 bits, and the index of the largest (the lowest such index) becomes TOP.
+
+**VECTOR** (pooling, residual add). For each channel word, for each output pixel: combine the taps of the window,
+lane by lane. Tap addresses advance by `channel_words` within a kernel row and by `tap_row_step` to the next row;
+window addresses as in ARRAY; taps outside the map read as `pad_code`. Channel word w starts at `input_base` + w and
+writes to `output_base` + w.
+MAX: `y = max over taps`. ADD: `y = clamp((offset + Σ(tap << left_shift) + (second << second_left_shift)) >> shift,
+lower, upper)`, where the second operand (only if `two_operands`) is the word at `second_base` + pixel·channel_words + w.
+`offset` holds the rounding constant and all zero points, so it is the compiler's business; >> is a floor shift.
+"""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from nomul.gen.spec.errors import NomulError
+
+__all__ = ["ADDRESS_BITS", "DESCRIPTOR_WORDS", "FIELDS", "MULTIPLIER_BITS", "RESULT_BITS",
+           "Destination", "Field", "Mode", "Opcode", "ProgramError", "pack", "unpack"]
+
+ADDRESS_BITS = 20
+#: Magnitude bits of a requantization multiplier.
+MULTIPLIER_BITS = 16
+#: Width of a network output (signed).
+RESULT_BITS = 16
+
+
+class ProgramError(NomulError):
+    """A descriptor that cannot be written, or words that are no descriptor."""
+
+
+class Opcode(IntEnum):
+    """What a descriptor asks for."""
+
+    END = 0
+    ARRAY = 1
+    VECTOR = 2
+
+
+class Destination(IntEnum):
+    """Where an ARRAY layer's outputs go."""
+
+    ACTIVATIONS = 0
+    RESULTS = 1
+
+
+class Mode(IntEnum):
+    """How a VECTOR layer combines taps."""
+
+    MAX = 0
+    ADD = 1
+
+
+class Field(NamedTuple):
+    """One field of the descriptor."""
+
+    name: str
+    bits: int
+    signed: bool
+    meaning: str
+
+
+FIELDS = tuple(Field(*row) for row in (
+    ("opcode", 2, False, "END, ARRAY or VECTOR"),
+    ("operator", 2, False, "ARRAY: L1, SHIFT or SIGN"),
+    ("mode", 1, False, "VECTOR: MAX or ADD"),
+    ("destination", 1, False, "ARRAY: activation memory or results"),
+    ("two_operands", 1, False, "VECTOR ADD: add the second operand"),
+    ("stride", 4, False, "pixels between windows, both directions"),
+    ("padding_top", 4, False, "rows of padding above the map"),
+    ("padding_left", 4, False, "columns of padding left of the map"),
+    ("kernel_height", 6, False, "taps of a window, vertically"),
+    ("kernel_width", 6, False, "taps of a window, horizontally"),
+    ("pad_code", 8, False, "code of a tap outside the map"),
+    ("input_height", 11, False, "rows of the input map"),
+    ("input_width", 11, False, "columns of the input map"),
+    ("channel_words", 10, False, "words per input pixel"),
+    ("input_base", 20, False, "address of the first window's first tap (modulo 2^20)"),
+    ("tap_row_step", 20, False, "address step from the last tap of a kernel row to the next row's first"),
+    ("pixel_step", 20, False, "address step to the next window"),
+    ("row_step", 20, False, "address step from an output row's last window to the next row's first"),
+    ("output_width", 11, False, "output pixels per row"),
+    ("output_pixels", 20, False, "output pixels of the map"),
+    ("output_base", 20, False, "address of the first output word"),
+    ("output_pixel_step", 10, False, "words per output pixel"),
+    ("groups", 10, False, "ARRAY: groups of output channels; VECTOR: channel words to process"),
+    ("tiles", 16, False, "ARRAY: weight tiles per group"),
+    ("weight_base", 20, False, "ARRAY: first word in the weight memory"),
+    ("parameter_base", 16, False, "ARRAY: first word in the parameter memory"),
+    ("results", 12, False, "ARRAY to RESULTS: number of result channels"),
+    ("shift", 6, False, "right shift of requantization (ARRAY: 1 to 40; VECTOR: 0 to 31)"),
+    ("zero_point", 17, True, "ARRAY: added after the shift"),
+    ("lower", 17, True, "smallest output"),
+    ("upper", 17, True, "largest output"),
+    ("second_base", 20, False, "VECTOR ADD: address of the second operand"),
+    ("left_shift", 4, False, "VECTOR ADD: left shift of each tap"),
+    ("second_left_shift", 4, False, "VECTOR ADD: left shift of the second operand"),
+    ("offset", 32, True, "VECTOR ADD: start value of the sum"),
+))
+
+DESCRIPTOR_WORDS = -(-sum(field.bits for field in FIELDS) // 32)
+
+
+def pack(**values: int) -> list[int]:
+    """The words of one descriptor; fields not given are 0.
+
+    Raises
+    ------
+    ProgramError
+        For an unknown field or a value that does not fit; names the field and its range.
+    """
+    if unknown := sorted(set(values) - {field.name for field in FIELDS}):
+        raise ProgramError(f"a descriptor has no field {unknown[0]!r}")
+    record, offset = 0, 0
+    for field in FIELDS:
+        value = int(values.get(field.name, 0))
+        low, high = (-(1 << field.bits - 1), (1 << field.bits - 1) - 1) if field.signed else (0, (1 << field.bits) - 1)
+        if not low <= value <= high:
+            raise ProgramError(f"descriptor field {field.name} ({field.meaning}) must be {low} to {high}, not {value}")
+        record |= (value & ((1 << field.bits) - 1)) << offset
+        offset += field.bits
+    return [(record >> 32 * n) & 0xFFFFFFFF for n in range(DESCRIPTOR_WORDS)]
+
+
+def unpack(words: list[int]) -> dict[str, int]:
+    """The fields of one descriptor: the inverse of `pack`."""
+    if len(words) != DESCRIPTOR_WORDS:
+        raise ProgramError(f"a descriptor has {DESCRIPTOR_WORDS} words, not {len(words)}")
+    record = sum(int(word) << 32 * n for n, word in enumerate(words))
+    values = {}
+    for field in FIELDS:
+        value = record & ((1 << field.bits) - 1)
+        values[field.name] = value - (1 << field.bits) if field.signed and value >> field.bits - 1 else value
+        record >>= field.bits
+    return values

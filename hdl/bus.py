@@ -1,0 +1,45 @@
+"""The bus between the host side (link, AXI) and the core: words of regions, start and busy."""
+
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from nomul.gen.spec.config import Config
+from nomul.gen.spec.registers import Region, word_bytes
+
+__all__ = ["HostBus"]
+
+
+class HostBus(wiring.Signature):
+    """Word accesses to the memory map of `nomul.gen.spec.registers`; the host side is the initiator.
+
+    A write takes place in every cycle with `write_enable`. After a cycle with `read_enable`, `read_data` is valid in
+    the second cycle that follows (``READ_LATENCY``). While `busy`, only REGISTERS and INPUT may be accessed.
+
+    Members
+    -------
+    region : Out(3), address : Out(24)
+        Region and word address of the access.
+    write_enable : Out(1), write_data : Out(bits)
+        `bits` is the widest region's word.
+    read_enable : Out(1), read_data : In(bits)
+        Words narrower than `bits` are in the low bits, the others 0.
+    start : Out(1)
+        Strobe: run the program once. Ignored unless `loaded`.
+    busy : In(1)
+        From the cycle after `start` until the run has ended.
+    loaded : In(1)
+        A network is loaded (register NETWORK is not 0).
+    bad_frame : Out(1)
+        Strobe: a frame was discarded (counted by FRAME_ERRORS).
+    """
+
+    READ_LATENCY = 2
+
+    def __init__(self, config: Config):
+        self.bits = 8 * max(word_bytes(region, config) for region in Region)
+        super().__init__({
+            "region": Out(3), "address": Out(24),
+            "write_enable": Out(1), "write_data": Out(self.bits),
+            "read_enable": Out(1), "read_data": In(self.bits),
+            "start": Out(1), "busy": In(1), "loaded": In(1), "bad_frame": Out(1),
+        })

@@ -1,0 +1,100 @@
+"""Walks the windows of a layer: where each output pixel's first tap lies, without a multiplication."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from nomul.gen.spec.program import ADDRESS_BITS
+from nomul.hdl.descriptor import DESCRIPTOR
+
+__all__ = ["COORDINATE_BITS", "WindowWalker"]
+
+#: Signed width of a map coordinate: 11-bit maps, up to 15 pixels of padding, windows and strides beyond the edge.
+COORDINATE_BITS = 13
+
+_STATE = data.StructLayout({
+    "y": signed(COORDINATE_BITS), "x": signed(COORDINATE_BITS), "address": ADDRESS_BITS,
+    "column": 11, "pixel": 20,
+})
+
+
+class WindowWalker(wiring.Component):
+    """Coordinates and address of the current window (output pixel), in raster order.
+
+    Commands take effect at the next clock edge; of several at once, `first` wins over `restore`, and that over
+    `advance`. The walker does not stop by itself at the last pixel.
+
+    Members
+    -------
+    descriptor : In(DESCRIPTOR)
+        The layer; stable while walking.
+    first : In(1)
+        Go to pixel 0.
+    restore : In(1)
+        Go back to the saved pixel.
+    advance : In(1)
+        Go to the next pixel.
+    save : In(1)
+        Remember the pixel that is current after this cycle's command.
+    y, x : Out(signed(13))
+        Map coordinates of the window's first tap; negative in the padding.
+    address : Out(20)
+        Address of the window's first tap, modulo 2^20.
+    last : Out(1)
+        The current pixel is the last of the map.
+    """
+
+    descriptor: In(DESCRIPTOR)
+    first: In(1)
+    restore: In(1)
+    advance: In(1)
+    save: In(1)
+    y: Out(signed(COORDINATE_BITS))
+    x: Out(signed(COORDINATE_BITS))
+    address: Out(ADDRESS_BITS)
+    last: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        layer = self.descriptor
+        current, following, saved = Signal(_STATE), Signal(_STATE), Signal(_STATE)
+
+        m.d.comb += following.eq(current)
+        with m.If(self.first):
+            m.d.comb += [
+                following.y.eq(-layer.padding_top), following.x.eq(-layer.padding_left),
+                following.address.eq(layer.input_base), following.column.eq(0), following.pixel.eq(0),
+            ]
+        with m.Elif(self.restore):
+            m.d.comb += following.eq(saved)
+        with m.Elif(self.advance):
+            row_end = current.column == layer.output_width - 1
+            m.d.comb += [
+                following.y.eq(current.y + Mux(row_end, layer.stride, 0)),
+                following.x.eq(Mux(row_end, -layer.padding_left, current.x + layer.stride)),
+                following.address.eq(current.address + Mux(row_end, layer.row_step, layer.pixel_step)),
+                following.column.eq(Mux(row_end, 0, current.column + 1)),
+                following.pixel.eq(current.pixel + 1),
+            ]
+        m.d.sync += current.eq(following)
+        with m.If(self.save):
+            m.d.sync += saved.eq(following)
+
+        m.d.comb += [
+            Cat(self.y, self.x).eq(Cat(current.y, current.x)),
+            self.address.eq(current.address),
+            self.last.eq(current.pixel == layer.output_pixels - 1),
+        ]
+        return m
+
+    @staticmethod
+    def model(descriptor: dict[str, int]) -> list[tuple[int, int, int]]:
+        """`(y, x, address)` of every window, in order."""
+        windows, address = [], descriptor["input_base"]
+        for pixel in range(descriptor["output_pixels"]):
+            row, column = divmod(pixel, descriptor["output_width"])
+            windows.append((row * descriptor["stride"] - descriptor["padding_top"],
+                            column * descriptor["stride"] - descriptor["padding_left"], address))
+            last = column == descriptor["output_width"] - 1
+            address = (address + descriptor["row_step" if last else "pixel_step"]) % 2**ADDRESS_BITS
+        return windows

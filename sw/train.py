@@ -1,0 +1,138 @@
+"""The training loop: deterministic by seed, judged by its last epoch."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nomul.sw.data import Dataset
+from nomul.sw.layers import L1Conv2d, L1Linear
+
+__all__ = ["RECIPES", "Progress", "Recipe", "TrainResult", "accuracy", "train"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train: Adam with a one-cycle schedule.
+
+    Attributes
+    ----------
+    epochs, batch : int
+        Passes over the training images, and images a step.
+    learning_rate : float
+        Peak rate of everything but L1 weights.
+    adder_learning_rate : float
+        Peak rate of L1 weights, which start at N(0, 1) and need a far larger one.
+    weight_decay : float
+        Of shift weights; L1 weights, whose origin is nothing special, and batch norms have none.
+    jitter : int
+        Training images are moved by up to so many pixels in both directions, filled with 0.
+    """
+
+    epochs: int = 30
+    batch: int = 32
+    learning_rate: float = 4e-3
+    adder_learning_rate: float = 0.1
+    weight_decay: float = 0.0
+    jitter: int = 1
+
+
+#: What the demo trains each network with.
+RECIPES = {
+    "adder": Recipe(),
+    "shift": Recipe(),
+    "shiftadd": Recipe(),
+}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """State after an epoch: its number from 1, of how many, the mean training loss."""
+
+    epoch: int
+    epochs: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What training led to, after the last epoch: training loss, and correct test images in percent."""
+
+    loss: float
+    accuracy: float
+
+
+def train(model: nn.Module, dataset: Dataset, recipe: Recipe, seed: int = 0,
+          progress: Callable[[Progress], None] | None = None) -> TrainResult:
+    """Trains `model` in place.
+
+    The order of the images and their jitter come from `seed`, not from PyTorch's global generator.
+
+    Parameters
+    ----------
+    model : nn.Module
+        (N, C, H, W) to logits (N, classes).
+    progress : callable, optional
+        Called after every epoch.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    optimizer = torch.optim.Adam(_parameter_groups(model, recipe))
+    steps = recipe.epochs * -(-len(dataset.train_images) // recipe.batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, [group["lr"] for group in optimizer.param_groups], total_steps=steps)
+    loss = 0.0
+    for epoch in range(1, recipe.epochs + 1):
+        model.train()
+        losses = []
+        for images, labels in _batches(dataset, recipe, generator):
+            optimizer.zero_grad()
+            batch_loss = functional.cross_entropy(model(images), labels)
+            batch_loss.backward()
+            optimizer.step()
+            schedule.step()
+            losses.append(batch_loss.detach())
+        loss = float(torch.stack(losses).mean())
+        if progress is not None:
+            progress(Progress(epoch, recipe.epochs, loss))
+    return TrainResult(loss, accuracy(model, dataset.test_images, dataset.test_labels))
+
+
+def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """Correctly classified images in percent, in evaluation mode."""
+    model.eval()
+    with torch.no_grad():
+        return 100 * float((model(images).argmax(1) == labels).float().mean())
+
+
+def _parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict]:
+    adders, norms, others = [], [], []
+    for module in model.modules():
+        kind = adders if isinstance(module, (L1Conv2d, L1Linear)) else \
+            norms if isinstance(module, nn.modules.batchnorm._BatchNorm) else others
+        kind.extend(module.parameters(recurse=False))
+    groups = [
+        {"params": adders, "lr": recipe.adder_learning_rate},
+        {"params": norms, "lr": recipe.learning_rate},
+        {"params": others, "lr": recipe.learning_rate, "weight_decay": recipe.weight_decay},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def _batches(dataset: Dataset, recipe: Recipe, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    order = torch.randperm(len(dataset.train_images), generator=generator)
+    for chosen in order.split(recipe.batch):
+        if len(chosen) > 1:  # a batch norm has no variance over one image
+            yield _jitter(dataset.train_images[chosen], recipe.jitter, generator), dataset.train_labels[chosen]
+
+
+def _jitter(images: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
+    """Every image moved by its own random distance, up to `pixels` in both directions."""
+    if not pixels:
+        return images
+    height, width = images.shape[2:]
+    padded = functional.pad(images, (pixels,) * 4)
+    down, right = torch.randint(0, 2 * pixels + 1, (2, len(images), 1, 1), generator=generator)
+    rows, columns = down + torch.arange(height)[:, None], right + torch.arange(width)
+    return padded[torch.arange(len(images))[:, None, None], :, rows, columns].permute(0, 3, 1, 2)

@@ -25,8 +25,8 @@ class TileLoader(wiring.Component):
     full : Out(1)
         The shadow registers hold the next tile.
     take : In(1)
-        Strobe, only while `full`: the tile is swapped in in the next cycle, so the shadow may be overwritten from the
-        second cycle on.
+        Strobe, only while `full`: the tile is swapped in two cycles later. The shadow is first overwritten in that
+        same cycle, which `WeightTile` allows.
     memory_address : Out(range(weight_words)), memory_data : In(weight_word_bits)
         Weight memory, data one cycle after the address.
     load, load_column, load_word : Out
@@ -71,8 +71,8 @@ class TileLoader(wiring.Component):
                     m.d.sync += column.eq(0)
                     m.next = "Full"
             with m.State("Full"):
-                m.d.comb += self.full.eq(~issued)
-                with m.If(self.full & self.take):
+                m.d.comb += self.full.eq(1)
+                with m.If(self.take):
                     m.next = "Load"
                     m.d.sync += tile.eq(tile + 1)
                     with m.If(tile == self.descriptor.tiles - 1):

@@ -1,0 +1,145 @@
+"""The core: memories, registers and engines behind one host bus. Everything of the accelerator but the link."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, connect
+
+from nomul.gen.spec.config import Config
+from nomul.gen.spec.program import DESCRIPTOR_WORDS
+from nomul.gen.spec.registers import Region
+from nomul.hdl.array_engine import ArrayEngine
+from nomul.hdl.bus import HostBus
+from nomul.hdl.input_packer import InputPacker
+from nomul.hdl.registers import RegisterBlock
+from nomul.hdl.results import ResultCollector
+from nomul.hdl.sequencer import Sequencer
+from nomul.hdl.vector import VectorEngine
+
+__all__ = ["Core"]
+
+
+class Core(wiring.Component):
+    """Runs the loaded program on the loaded image when the host says so.
+
+    Parameters
+    ----------
+    config : Config
+        Everything.
+
+    Members
+    -------
+    bus : In(HostBus(config))
+        Memory map of `nomul.gen.spec.registers`.
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        super().__init__({"bus": In(HostBus(config))})
+
+    def elaborate(self, platform):
+        m = Module()
+        config, bus = self._config, self.bus
+        m.submodules.sequencer = sequencer = Sequencer(config)
+        m.submodules.array_engine = array = ArrayEngine(config)
+        m.submodules.vector_engine = vector = VectorEngine(config)
+        m.submodules.input_packer = packer = InputPacker(config)
+        m.submodules.results = results = ResultCollector(config)
+        m.submodules.registers = registers = RegisterBlock(config)
+
+        writing = {region: Signal(name=f"write_{region.name.lower()}") for region in Region}
+        for region in Region:
+            m.d.comb += writing[region].eq(bus.write_enable & (bus.region == region))
+        read_data = {}
+
+        def host_memory(region, shape, depth, engine_address):
+            """A memory that the host fills and an engine reads; the host reads it while the engines rest."""
+            memory = m.submodules[region.name.lower()] = Memory(shape=shape, depth=depth, init=[])
+            write, read = memory.write_port(), memory.read_port()
+            m.d.comb += [
+                write.addr.eq(bus.address), write.data.eq(bus.write_data), write.en.eq(writing[region]),
+                read.addr.eq(bus.address),
+            ]
+            with m.If(sequencer.busy):
+                m.d.comb += read.addr.eq(engine_address)
+            read_data[region] = read.data
+            return read.data
+
+        m.d.comb += [
+            sequencer.program_data.eq(host_memory(
+                Region.PROGRAM, 32, config.program_layers * DESCRIPTOR_WORDS, sequencer.program_address)),
+            array.weight_data.eq(host_memory(
+                Region.WEIGHTS, config.weight_word_bits, config.weight_words, array.weight_address)),
+            array.parameter_data.eq(host_memory(
+                Region.PARAMETERS, config.parameter_word_bits, config.parameter_words, array.parameter_address)),
+        ]
+
+        # Activation memory: one reader and one writer at a time.
+        word = data.ArrayLayout(config.activation_bits, config.lanes)
+        m.submodules.activations = activations = Memory(shape=word, depth=config.activation_words, init=[])
+        write, read = activations.write_port(granularity=1), activations.read_port()
+        m.d.comb += [array.read_data.eq(read.data), vector.read_data.eq(read.data)]
+        read_data[Region.ACTIVATIONS] = read.data.as_value()
+        with m.If(array.busy):
+            m.d.comb += read.addr.eq(array.read_address)
+        with m.Elif(vector.busy):
+            m.d.comb += read.addr.eq(vector.read_address)
+        with m.Else():
+            m.d.comb += read.addr.eq(bus.address)
+        with m.If(packer.write_enable):
+            m.d.comb += [write.addr.eq(packer.write_address), write.data.eq(packer.write_data), write.en.eq(-1)]
+        with m.Elif(array.busy):
+            m.d.comb += [
+                write.addr.eq(array.write_address), write.data.eq(array.write_data), write.en.eq(array.write_enable),
+            ]
+        with m.Elif(vector.busy):
+            m.d.comb += [
+                write.addr.eq(vector.write_address), write.data.eq(vector.write_data),
+                write.en.eq(vector.write_enable.replicate(config.lanes)),
+            ]
+        with m.Else():
+            m.d.comb += [
+                write.addr.eq(bus.address), write.data.eq(bus.write_data),
+                write.en.eq(writing[Region.ACTIVATIONS].replicate(config.lanes)),
+            ]
+        m.d.comb += [
+            packer.byte_valid.eq(writing[Region.INPUT]), packer.byte_address.eq(bus.address),
+            packer.byte.eq(bus.write_data), packer.channels.eq(registers.input_channels),
+            packer.zero.eq(registers.input_zero),
+        ]
+
+        # Program.
+        m.d.comb += [
+            bus.loaded.eq(registers.loaded),
+            sequencer.start.eq(bus.start & bus.loaded),
+            bus.busy.eq(sequencer.busy | results.busy),
+            array.start.eq(sequencer.array_start), sequencer.array_busy.eq(array.busy),
+            vector.start.eq(sequencer.vector_start), sequencer.vector_busy.eq(vector.busy),
+            array.descriptor.eq(sequencer.descriptor), vector.descriptor.eq(sequencer.descriptor),
+        ]
+
+        # Results.
+        connect(m, array.results, results.i)
+        m.d.comb += [
+            results.i_group.eq(array.results_group), results.clear.eq(sequencer.start),
+            results.count.eq(sequencer.descriptor.results), results.read_address.eq(bus.address),
+        ]
+        read_data[Region.RESULTS] = results.read_data
+
+        # Registers.
+        m.d.comb += [
+            registers.address.eq(bus.address), registers.write_data.eq(bus.write_data),
+            registers.write_enable.eq(writing[Region.REGISTERS]),
+            registers.busy.eq(bus.busy), registers.cycles.eq(sequencer.cycles), registers.top.eq(results.top),
+            registers.bad_frame.eq(bus.bad_frame),
+        ]
+        read_data[Region.REGISTERS] = registers.read_data
+
+        # A read's data, one cycle after their memory has them.
+        region = Signal.like(bus.region)
+        m.d.sync += [region.eq(bus.region), bus.read_data.eq(0)]
+        with m.Switch(region):
+            for each, value in read_data.items():
+                with m.Case(each):
+                    m.d.sync += bus.read_data.eq(value)
+        return m

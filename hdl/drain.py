@@ -1,0 +1,172 @@
+"""Takes finished blocks out of the accumulators: requantizes, and writes codes to the activation memory or results."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from nomul.gen.spec.config import Config
+from nomul.gen.spec.program import ADDRESS_BITS, MULTIPLIER_BITS, RESULT_BITS, Destination
+from nomul.hdl.blocks import BlockCounter
+from nomul.hdl.descriptor import DESCRIPTOR
+from nomul.hdl.requantizer import Requantizer
+from nomul.hdl.writer import CodeWriter
+
+__all__ = ["Drain"]
+
+
+class Drain(wiring.Component):
+    """Drains blocks in the order in which they were filled, alternating banks, while the array fills the other bank.
+
+    Before each group of output channels it loads the group's biases and multipliers (``columns + 1`` cycles). A pixel
+    then takes a row of serial requantizers ``shift + 2`` cycles; `config.requantizers` rows take turns.
+
+    Members
+    -------
+    descriptor : In(DESCRIPTOR)
+        The layer; stable while busy.
+    start : In(1), busy : Out(1)
+        Strobe; high until the layer's last output has been written.
+    filled : In(1)
+        Strobe: one more block is complete and visible to a read.
+    freed : Out(1), bank : Out(1)
+        Strobe: the block in `bank` has been read.
+    accumulator_pixel : Out(range(block_pixels)), accumulators : In(columns × signed(accumulator_bits))
+        Block accumulators of `bank`, data one cycle after the address.
+    parameter_address : Out, parameter_data : In(parameter_word_bits)
+        Parameter memory, data one cycle after the address.
+    write_enable : Out(lanes), write_address : Out(20), write_data : Out(lanes × A)
+        Activation memory; one enable per lane.
+    results : Out(stream of columns × signed(17)), results_group : Out(10)
+        To `ResultCollector`.
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        values = data.ArrayLayout(signed(config.accumulator_bits), config.columns)
+        super().__init__({
+            "descriptor": In(DESCRIPTOR), "start": In(1), "busy": Out(1),
+            "filled": In(1), "freed": Out(1), "bank": Out(1),
+            "accumulator_pixel": Out(range(config.block_pixels)), "accumulators": In(values),
+            "parameter_address": Out(range(config.parameter_words)), "parameter_data": In(config.parameter_word_bits),
+            "write_enable": Out(config.lanes), "write_address": Out(ADDRESS_BITS),
+            "write_data": Out(data.ArrayLayout(config.activation_bits, config.lanes)),
+            "results": Out(stream.Signature(data.ArrayLayout(signed(RESULT_BITS + 1), config.columns))),
+            "results_group": Out(10),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config, layer = self._config, self.descriptor
+        m.submodules.blocks = blocks = BlockCounter(config)
+        m.submodules.writer = writer = CodeWriter(config)
+        rows = [Requantizer(config) for _ in range(config.requantizers)]
+        for n, row in enumerate(rows):
+            m.submodules[f"row{n}"] = row
+
+        waiting = Signal(range(3))      # filled blocks that have not been read
+        pixel = Signal(range(config.block_pixels))
+        under_way = Signal(range(2 * config.requantizers + 1))
+        send, sent, written = Signal(), Signal(), Signal()
+        m.d.comb += [
+            blocks.descriptor.eq(layer), writer.descriptor.eq(layer),
+            self.accumulator_pixel.eq(pixel), self.results_group.eq(blocks.group),
+            self.busy.eq(1),
+        ]
+        m.d.sync += [
+            waiting.eq(waiting + self.filled - self.freed),
+            under_way.eq(under_way + sent - written),
+        ]
+
+        # Biases and multipliers of the current group shift in, one column a cycle.
+        bias = Signal(data.ArrayLayout(signed(config.accumulator_bits), config.columns))
+        magnitude = Signal(data.ArrayLayout(MULTIPLIER_BITS, config.columns))
+        negative = Signal(config.columns)
+        parameter = data.View(data.StructLayout({
+            "bias": signed(config.accumulator_bits), "magnitude": MULTIPLIER_BITS, "negative": 1,
+        }), self.parameter_data)
+        columns_left = Signal(range(config.columns + 1))
+        arriving = Signal()
+        m.d.sync += arriving.eq(0)
+        with m.If(arriving):
+            m.d.sync += [
+                bias.as_value().eq(Cat(bias.as_value()[config.accumulator_bits:], parameter.bias)),
+                magnitude.as_value().eq(Cat(magnitude.as_value()[MULTIPLIER_BITS:], parameter.magnitude)),
+                negative.eq(Cat(negative[1:], parameter.negative)),
+            ]
+
+        with m.FSM():
+            with m.State("Idle"):
+                m.d.comb += self.busy.eq(0)
+                with m.If(self.start):
+                    m.d.comb += [blocks.first.eq(1), writer.first.eq(1)]
+                    m.d.sync += [
+                        self.parameter_address.eq(layer.parameter_base), columns_left.eq(config.columns),
+                    ]
+                    m.next = "Parameters"
+            with m.State("Parameters"):
+                with m.If(columns_left != 0):
+                    m.d.sync += [
+                        self.parameter_address.eq(self.parameter_address + 1), columns_left.eq(columns_left - 1),
+                        arriving.eq(1),
+                    ]
+                with m.Elif(~arriving):
+                    m.next = "Wait"
+            with m.State("Wait"):
+                with m.If(waiting != 0):
+                    m.next = "Read"
+            with m.State("Read"):
+                m.next = "Send"
+            with m.State("Send"):
+                m.d.comb += send.eq(1)
+                with m.If(sent):
+                    with m.If(pixel == blocks.pixels - 1):
+                        m.d.comb += self.freed.eq(1)
+                        m.d.sync += [pixel.eq(0), self.bank.eq(~self.bank)]
+                        with m.If(blocks.group_end):
+                            m.next = "Flush"
+                        with m.Else():
+                            m.d.comb += blocks.advance.eq(1)
+                            m.next = "Wait"
+                    with m.Else():
+                        m.d.sync += pixel.eq(pixel + 1)
+                        m.next = "Read"
+            with m.State("Flush"):
+                with m.If(under_way == 0):
+                    m.d.comb += [blocks.advance.eq(1), writer.next_group.eq(1)]
+                    m.d.sync += columns_left.eq(config.columns)
+                    m.next = "Parameters"
+                    with m.If(blocks.last):
+                        m.next = "Idle"
+
+        # Rows take turns, at both ends.
+        to, out_of = Signal(range(len(rows))), Signal(range(len(rows)))
+        with m.If(sent):
+            m.d.sync += to.eq(Mux(to == len(rows) - 1, 0, to + 1))
+        with m.If(written):
+            m.d.sync += out_of.eq(Mux(out_of == len(rows) - 1, 0, out_of + 1))
+        output_valid, output_ready = Signal(), Signal()
+        output = Signal.like(rows[0].o.payload)
+        m.d.comb += written.eq(output_valid & output_ready)
+        for n, row in enumerate(rows):
+            m.d.comb += [
+                row.i.payload.eq(self.accumulators), row.i.valid.eq(send & (to == n)),
+                row.bias.eq(bias), row.magnitude.eq(magnitude), row.negative.eq(negative),
+                row.shift.eq(layer.shift), row.zero_point.eq(layer.zero_point),
+                row.lower.eq(layer.lower), row.upper.eq(layer.upper),
+                row.o.ready.eq(output_ready & (out_of == n)),
+            ]
+            with m.If(send & (to == n)):
+                m.d.comb += sent.eq(row.i.ready)
+            with m.If(out_of == n):
+                m.d.comb += [output_valid.eq(row.o.valid), output.eq(row.o.payload)]
+
+        m.d.comb += [
+            writer.i.payload.eq(output), self.results.payload.eq(output),
+            self.write_enable.eq(writer.write_enable), self.write_address.eq(writer.write_address),
+            self.write_data.eq(writer.write_data),
+        ]
+        with m.If(layer.destination == Destination.RESULTS):
+            m.d.comb += [self.results.valid.eq(output_valid), output_ready.eq(self.results.ready)]
+        with m.Else():
+            m.d.comb += [writer.i.valid.eq(output_valid), output_ready.eq(writer.i.ready)]
+        return m

@@ -1,0 +1,126 @@
+"""Reads the activations of an ARRAY layer, tile by tile and pixel by pixel, and feeds the processing array."""
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from nomul.gen.spec.config import Config
+from nomul.gen.spec.program import ADDRESS_BITS
+from nomul.hdl.blocks import BlockCounter
+from nomul.hdl.descriptor import DESCRIPTOR
+from nomul.hdl.window import COORDINATE_BITS, WindowWalker
+
+__all__ = ["ActivationIssuer", "issue_tag"]
+
+
+def issue_tag(config: Config) -> data.StructLayout:
+    """What travels with activations through the array: where their sums belong.
+
+    `pixel` in the block, `bank` of the block accumulators, `first`: the block's first tile (start from 0),
+    `last`: the block's last sum.
+    """
+    return data.StructLayout({"pixel": range(config.block_pixels), "bank": 1, "first": 1, "last": 1})
+
+
+class ActivationIssuer(wiring.Component):
+    """One word per cycle, as long as the next weight tile is there when a tile begins.
+
+    The activation memory is read with `read_address`; one cycle later, together with the memory's data, come `valid`,
+    `outside`, `swap` and `tag` (two cycles after the decision: address and flags are registered).
+
+    Members
+    -------
+    descriptor : In(DESCRIPTOR)
+        The layer; stable while busy.
+    start : In(1), busy : Out(1)
+        Strobe; high until the last word has been issued.
+    tile_full : In(1), tile_take : Out(1)
+        From and to `TileLoader`.
+    bank_busy : In(2)
+        For each bank of the block accumulators: it is still drained or filled.
+    bank_take : Out(1), bank : Out(1)
+        Strobe: a block begins in `bank`.
+    read_address : Out(20)
+        Activation memory address.
+    valid : Out(1)
+        The memory's data belong to a tap.
+    outside : Out(1)
+        The tap lies in the padding: use the layer's `pad_code` instead of the data.
+    swap : Out(1)
+        First word of a tile: the next weights become active.
+    tag : Out(issue_tag(config))
+        Goes with the word.
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        super().__init__({
+            "descriptor": In(DESCRIPTOR), "start": In(1), "busy": Out(1),
+            "tile_full": In(1), "tile_take": Out(1), "bank_busy": In(2), "bank_take": Out(1), "bank": Out(1),
+            "read_address": Out(ADDRESS_BITS), "valid": Out(1), "outside": Out(1), "swap": Out(1),
+            "tag": Out(issue_tag(config)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        layer = self.descriptor
+        m.submodules.window = window = WindowWalker()
+        m.submodules.blocks = blocks = BlockCounter(self._config)
+        m.d.comb += [window.descriptor.eq(layer), blocks.descriptor.eq(layer)]
+
+        # The tile: kernel row, kernel column, channel word, and the address of its tap relative to the window.
+        row, column, word = Signal(6), Signal(6), Signal(10)
+        offset = Signal(ADDRESS_BITS)
+        word_end = word == layer.channel_words - 1
+        row_end = word_end & (column == layer.kernel_width - 1)
+        last_tile = row_end & (row == layer.kernel_height - 1)
+        first_tile = Signal(init=1)
+
+        pixel = Signal(range(self._config.block_pixels))
+        tile_start = pixel == 0
+        last_pixel = pixel == blocks.pixels - 1
+        go = Signal()
+
+        m.d.comb += [
+            go.eq(self.busy & (~tile_start
+                               | (self.tile_full & ~(first_tile & self.bank_busy.bit_select(self.bank, 1))))),
+            self.tile_take.eq(go & tile_start),
+            self.bank_take.eq(self.tile_take & first_tile),
+            window.advance.eq(go),
+        ]
+        with m.If(go):
+            m.d.sync += pixel.eq(Mux(last_pixel, 0, pixel + 1))
+        with m.If(go & last_pixel):
+            m.d.sync += first_tile.eq(last_tile)
+            with m.If(last_tile):
+                m.d.comb += [blocks.advance.eq(1), window.save.eq(1), window.first.eq(blocks.group_end)]
+                m.d.sync += [row.eq(0), column.eq(0), word.eq(0), offset.eq(0), self.bank.eq(~self.bank)]
+                with m.If(blocks.last):
+                    m.d.sync += self.busy.eq(0)
+            with m.Else():
+                m.d.comb += window.restore.eq(1)
+                m.d.sync += [
+                    word.eq(Mux(word_end, 0, word + 1)),
+                    column.eq(Mux(row_end, 0, column + word_end)),
+                    row.eq(row + row_end),
+                    offset.eq(offset + Mux(row_end, layer.tap_row_step, 1)),
+                ]
+        with m.If(self.start):
+            m.d.comb += [window.first.eq(1), window.save.eq(1), blocks.first.eq(1)]
+            m.d.sync += self.busy.eq(1)
+
+        # Coordinates of the tap; those outside the map read as the pad code.
+        y, x = Signal(signed(COORDINATE_BITS)), Signal(signed(COORDINATE_BITS))
+        m.d.comb += [y.eq(window.y + row), x.eq(window.x + column)]
+        issued = Signal(data.StructLayout({"valid": 1, "outside": 1, "swap": 1, "tag": issue_tag(self._config)}))
+        m.d.sync += [
+            self.read_address.eq(window.address + offset),
+            issued.valid.eq(go),
+            issued.outside.eq((y < 0) | (y >= layer.input_height) | (x < 0) | (x >= layer.input_width)),
+            issued.swap.eq(self.tile_take),
+            issued.tag.pixel.eq(pixel), issued.tag.bank.eq(self.bank),
+            issued.tag.first.eq(first_tile), issued.tag.last.eq(last_tile & last_pixel),
+            self.valid.eq(issued.valid), self.outside.eq(issued.outside), self.swap.eq(issued.swap),
+            self.tag.eq(issued.tag),
+        ]
+        return m

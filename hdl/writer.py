@@ -1,0 +1,70 @@
+"""Places the codes of one group of output channels into the words of the activation memory."""
+
+from amaranth.hdl import Module, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from nomul.gen.spec.config import Config
+from nomul.gen.spec.program import ADDRESS_BITS, RESULT_BITS
+from nomul.hdl.descriptor import DESCRIPTOR
+
+__all__ = ["CodeWriter"]
+
+
+class CodeWriter(wiring.Component):
+    """Writes `columns` codes a pixel: to a part of a word if there are fewer columns than lanes, else to several words.
+
+    Throughput: one pixel in ``max(1, columns / lanes)`` cycles. Words beyond the pixel's last are not written.
+
+    Members
+    -------
+    descriptor : In(DESCRIPTOR)
+        The layer; stable while writing.
+    first, next_group : In(1)
+        Strobes, only while no pixel is offered: go to the first pixel of the layer, of the next group.
+    i : In(stream of columns × signed(17))
+        Codes of the pixels in order, in 0 .. 2^A - 1.
+    write_enable : Out(lanes), write_address : Out(20), write_data : Out(lanes × A)
+        Activation memory; one enable per lane.
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        super().__init__({
+            "descriptor": In(DESCRIPTOR), "first": In(1), "next_group": In(1),
+            "i": In(stream.Signature(data.ArrayLayout(signed(RESULT_BITS + 1), config.columns))),
+            "write_enable": Out(config.lanes), "write_address": Out(ADDRESS_BITS),
+            "write_data": Out(data.ArrayLayout(config.activation_bits, config.lanes)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        lanes, columns = self._config.lanes, self._config.columns
+        parts = max(1, lanes // columns)        # groups that share a word
+        words = max(1, columns // lanes)        # words that a group fills
+        part, word = Signal(range(parts)), Signal(range(words))
+        group_word = Signal(ADDRESS_BITS)       # first word of the group within a pixel
+        pixel_address = Signal(ADDRESS_BITS)    # first word of the pixel
+
+        with m.If(self.first):
+            m.d.sync += [part.eq(0), group_word.eq(0), pixel_address.eq(self.descriptor.output_base)]
+        with m.Elif(self.next_group):
+            m.d.sync += [part.eq(part + 1), pixel_address.eq(self.descriptor.output_base)]
+            with m.If(part == parts - 1):
+                m.d.sync += [part.eq(0), group_word.eq(group_word + words)]
+        with m.If(self.i.valid):
+            m.d.sync += word.eq(word + 1)
+            with m.If(word == words - 1):
+                m.d.comb += self.i.ready.eq(1)
+                m.d.sync += [word.eq(0), pixel_address.eq(pixel_address + self.descriptor.output_pixel_step)]
+
+        inside = (group_word + word) < self.descriptor.output_pixel_step
+        m.d.comb += self.write_address.eq(pixel_address + group_word + word)
+        for lane in range(lanes):
+            with m.If(self.i.valid & inside & (part == lane // columns)):
+                m.d.comb += self.write_enable[lane].eq(1)
+            with m.Switch(word):
+                for n in range(words):
+                    with m.Case(n):
+                        m.d.comb += self.write_data[lane].eq(self.i.payload[(n * lanes + lane) % columns])
+        return m

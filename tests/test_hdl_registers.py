@@ -1,0 +1,94 @@
+import pytest
+
+from nomul.gen.spec.config import Config
+from nomul.gen.spec.registers import REGISTERS, address_of
+from nomul.hdl.registers import RegisterBlock
+from nomul.hdl.sim import simulate
+
+CONFIG = Config(name="test", lanes=2, columns=2, operators=("sign",))
+
+
+def bench(script):
+    """Runs `script(dut, read, write)` on a register block."""
+    dut = RegisterBlock(CONFIG)
+
+    async def run(ctx):
+        async def read(name):
+            ctx.set(dut.address, address_of(name))
+            await ctx.tick()
+            return ctx.get(dut.read_data)
+
+        async def write(name, value):
+            ctx.set(dut.address, address_of(name))
+            ctx.set(dut.write_data, value)
+            ctx.set(dut.write_enable, 1)
+            await ctx.tick()
+            ctx.set(dut.write_enable, 0)
+
+        await script(ctx, dut, read, write)
+
+    simulate(dut, run)
+
+
+def test_identity_is_what_the_configuration_says():
+    async def script(ctx, dut, read, write):
+        assert (await read("MAGIC")).to_bytes(4, "little") == b"nmul"
+        assert await read("INTERFACE") == 1
+        assert f"{await read('CONFIG_HIGH'):08x}{await read('CONFIG_LOW'):08x}" == CONFIG.hash
+
+    bench(script)
+
+
+@pytest.mark.parametrize("name", [register.name for register in REGISTERS if register.writable])
+def test_writable_register_holds_its_value_and_shows_it(name):
+    async def script(ctx, dut, read, write):
+        assert await read(name) == 0
+        await write(name, 0xDEADBEEF)
+        assert await read(name) == 0xDEADBEEF
+        assert ctx.get(getattr(dut, name.lower())) == 0xDEADBEEF
+        others = [register.name for register in REGISTERS if register.writable and register.name != name]
+        assert [await read(other) for other in others] == [0] * len(others)
+
+    bench(script)
+
+
+@pytest.mark.parametrize("name", [register.name for register in REGISTERS if not register.writable])
+def test_read_only_register_ignores_writes(name):
+    async def script(ctx, dut, read, write):
+        before = await read(name)
+        await write(name, before ^ 0xFFFFFFFF)
+        assert await read(name) == before
+
+    bench(script)
+
+
+def test_inputs_are_shown():
+    async def script(ctx, dut, read, write):
+        ctx.set(dut.cycles, 123456)
+        ctx.set(dut.top, 7)
+        ctx.set(dut.busy, 1)
+        assert [await read(name) for name in ("CYCLES", "TOP", "STATUS")] == [123456, 7, 0b01]
+
+    bench(script)
+
+
+@pytest.mark.parametrize("half", ["NETWORK_LOW", "NETWORK_HIGH"])
+def test_either_half_of_the_network_hash_means_loaded(half):
+    async def script(ctx, dut, read, write):
+        await write(half, 1 << 31)
+        assert await read("STATUS") == 0b10
+        assert ctx.get(dut.loaded)
+        await write(half, 0)
+        assert await read("STATUS") == 0
+
+    bench(script)
+
+
+def test_every_bad_frame_is_counted():
+    async def script(ctx, dut, read, write):
+        ctx.set(dut.bad_frame, 1)
+        await ctx.tick().repeat(3)
+        ctx.set(dut.bad_frame, 0)
+        assert await read("FRAME_ERRORS") == 3
+
+    bench(script)

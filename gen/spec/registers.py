@@ -4,8 +4,9 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from nomul.gen.spec.config import Config
+from nomul.gen.spec.program import DESCRIPTOR_WORDS
 
-__all__ = ["MAGIC", "REGISTERS", "Region", "Register", "Status", "address_of", "word_bytes"]
+__all__ = ["MAGIC", "REGISTERS", "Region", "Register", "Status", "address_of", "depth", "word_bytes"]
 
 MAGIC = int.from_bytes(b"nmul", "little")
 
@@ -36,6 +37,19 @@ def word_bytes(region: Region, config: Config) -> int:
         Region.INPUT: 8,
     }[region]
     return -(-bits // 8)
+
+
+def depth(region: Region, config: Config) -> int:
+    """Words of `region`; accesses to others are refused."""
+    return {
+        Region.REGISTERS: len(REGISTERS),
+        Region.PROGRAM: config.program_layers * DESCRIPTOR_WORDS,
+        Region.WEIGHTS: config.weight_words,
+        Region.PARAMETERS: config.parameter_words,
+        Region.ACTIVATIONS: config.activation_words,
+        Region.RESULTS: config.result_words,
+        Region.INPUT: min(config.activation_words * config.lanes, 1 << 24),
+    }[region]
 
 
 class Status(IntEnum):

@@ -1,5 +1,6 @@
 """Runs a cocotb bench on a component: built once a netlist, then run with a seed, its results read back."""
 
+import contextlib
 import hashlib
 import shutil
 import tempfile
@@ -80,6 +81,13 @@ def _tail(log: Path, lines: int = 40) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
+def _results(path: Path) -> tuple[int, int]:
+    """Tests and failed tests that a run reported."""
+    from cocotb_tools.runner import get_results
+
+    return get_results(path) if path.is_file() else (0, 0)
+
+
 def run_bench(component: wiring.Component, module: str, *, seed: int = 1,
               settings: Mapping[str, str] | None = None) -> BenchResult:
     """Emits `component` as Verilog, and runs the cocotb tests of `module` on it under Verilator.
@@ -107,16 +115,12 @@ def run_bench(component: wiring.Component, module: str, *, seed: int = 1,
     folder = _build(emit_verilog(component, _TOP), environment)
     with tempfile.TemporaryDirectory(prefix="nomul-bench-") as scratch:
         log, results = Path(scratch) / "bench.log", Path(scratch) / "results.xml"
-        from cocotb_tools.runner import get_results
-
-        try:
-            with mock.patch.dict("os.environ", environment, clear=True):
-                runner.test(test_module=module, hdl_toplevel=_TOP, hdl_toplevel_lang="verilog",
-                            build_dir=folder, test_dir=scratch, results_xml=str(results), seed=seed,
-                            extra_env={"COCOTB_ANSI_OUTPUT": "0", **(settings or {})}, log_file=log)
-            tests, failed = get_results(results)
-        except (Exception, SystemExit):
-            tests, failed = 0, 0
+        # SystemExit is how the runner reports failed tests, and a simulator that crashed.
+        with mock.patch.dict("os.environ", environment, clear=True), contextlib.suppress(SystemExit):
+            runner.test(test_module=module, hdl_toplevel=_TOP, hdl_toplevel_lang="verilog",
+                        build_dir=folder, test_dir=scratch, results_xml=str(results), seed=seed,
+                        extra_env={"COCOTB_ANSI_OUTPUT": "0", **(settings or {})}, log_file=log)
+        tests, failed = _results(results)
         if failed or not tests:
             what = f"{failed} of {tests} tests failed" if failed else "no test ran"
             raise BenchError(f"bench {module} with seed {seed}: {what}; the end of its log:\n{_tail(log)}")

@@ -133,14 +133,29 @@ def test_residual_adds_two_maps_also_in_the_place_of_the_second(second_base):
     assert np.array_equal(tensor_at(after, 80, shape), np.clip(np.floor(total / 16), 0, 255))
 
 
-def test_a_second_operand_may_follow_a_window_of_several_taps():
+def test_a_second_operand_follows_a_window_of_several_taps_also_in_the_padding():
     memory = random_memory(CONFIG)
-    layer = window_layer((4, 4, 2), (2, 2), 2, base=0, output_base=90, mode=Mode.ADD, two_operands=1,
-                         second_base=50, shift=2, second_left_shift=1, upper=255)
+    layer = window_layer((3, 3, 3), (2, 2), 2, (1, 1), base=0, output_base=90, mode=Mode.ADD, two_operands=1,
+                         second_base=50, shift=3, second_left_shift=2, upper=255, pad_code=30)
     after = check(CONFIG, layer, memory)
-    total = pooled(tensor_at(memory, 0, (4, 4, 2)), (2, 2), 2, (0, 0), 0, np.sum) \
-        + 2 * tensor_at(memory, 50, (2, 2, 2))
-    assert np.array_equal(tensor_at(after, 90, (2, 2, 2)), np.minimum(total // 4, 255))
+    total = pooled(tensor_at(memory, 0, (3, 3, 3)), (2, 2), 2, (1, 1), 30, np.sum) \
+        + 4 * tensor_at(memory, 50, (2, 2, 3))
+    assert np.array_equal(tensor_at(after, 90, (2, 2, 3)), total // 8)
+
+
+def test_the_padding_of_the_widest_map_is_outside():
+    memory = random_memory(CONFIG)
+    layer = window_layer((1, 2047, 1), (1, 1), padding=(0, 15), output=(1, 17), output_base=20, pad_code=99)
+    after = check(CONFIG, layer, memory)
+    assert np.array_equal(after[20:37], [[99] * CONFIG.lanes] * 15 + memory[:2].tolist())
+
+
+@pytest.mark.parametrize("columns", [1, 100])
+def test_windows_at_the_far_edge_of_the_largest_map_are_inside(columns):
+    memory = random_memory(CONFIG)
+    layer = window_layer((2047, 2047, 1), (1, 1), stride=15, output=(100 // columns, columns), output_base=20,
+                         pixel_step=0, row_step=0, pad_code=99)     # so that all windows read word 0
+    assert np.array_equal(check(CONFIG, layer, memory)[20:120], [memory[0]] * 100)
 
 
 def test_max_has_no_second_operand_shift_offset_or_limits():

@@ -13,7 +13,7 @@ class HostBus(wiring.Signature):
     """Word accesses to the memory map of `nomul.gen.spec.registers`; the host side is the initiator.
 
     A write takes place in every cycle with `write_enable`. After a cycle with `read_enable`, `read_data` is valid in
-    the second cycle that follows (``READ_LATENCY``). While `busy`, only REGISTERS and INPUT may be accessed.
+    the second cycle that follows (``READ_LATENCY``). While `busy`, only REGISTERS may be accessed.
 
     Members
     -------

@@ -18,7 +18,7 @@ class Drain(wiring.Component):
     """Drains blocks in the order in which they were filled, alternating banks, while the array fills the other bank.
 
     Before each group of output channels it loads the group's biases and multipliers (``columns + 1`` cycles). A pixel
-    then takes a row of serial requantizers ``shift + 2`` cycles; `config.requantizers` rows take turns.
+    then takes a row of serial requantizers ``shift + 3`` cycles; `config.requantizers` rows take turns.
 
     Members
     -------

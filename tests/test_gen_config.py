@@ -12,7 +12,8 @@ from nomul.gen.spec.config import OPERATORS, Config, ConfigError
 BASE = {"name": "x", "lanes": 8, "columns": 8, "operators": ("l1",)}
 
 configs = st.builds(
-    Config, name=st.text(st.characters(exclude_categories=["Cs"]), max_size=8), lanes=st.sampled_from([2, 16, 64]), columns=st.sampled_from([2, 4, 8]),
+    Config, name=st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
+    lanes=st.sampled_from([2, 16, 64]), columns=st.sampled_from([2, 4, 8]),
     operators=st.permutations(OPERATORS).flatmap(lambda ops: st.integers(1, 3).map(lambda n: tuple(ops[:n]))),
     l1_weight_bits=st.integers(2, 8), shift_exponents=st.sampled_from([2, 4, 8]),
     accumulator_bits=st.integers(12, 40), weight_words=st.integers(4, 1 << 20),

@@ -11,7 +11,11 @@ import numpy as np
 
 from nomul.gen.spec.errors import NomulError
 
-__all__ = ["FileError", "check_input", "check_output", "write_array", "write_json", "write_text"]
+__all__ = ["ArgumentError", "FileError", "check_input", "check_output", "write_array", "write_json", "write_text"]
+
+
+class ArgumentError(NomulError):
+    """A value on the command line that is not allowed."""
 
 
 class FileError(NomulError):

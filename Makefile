@@ -1,0 +1,60 @@
+# Sets itself up: the first target that needs Python creates .venv. Nothing but Python, g++, make and perl is assumed.
+#
+#   make demo     the whole flow: train, quantize, compile, generate, simulate, compare
+#   make test     all tests
+#   make lint     ruff and mypy
+#   make docs     the checks of README and docs: commands run, links exist, tables are true
+#   make bench    measurements
+#   make clean    removes what make made
+#
+# PYTHON=python3.12       another Python (at least 3.11)
+# TORCH_INDEX=ADDRESS     package index for PyTorch; the CPU index of PyTorch's installation page saves gigabytes
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+TORCH  := torch==2.13.0
+
+.PHONY: demo test lint docs bench clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/flow.stamp
+	$(BIN)/nomul demo --folder demo --json demo/results.json
+
+test: $(VENV)/dev.stamp
+	$(BIN)/pytest -q
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+docs: $(VENV)/dev.stamp
+	$(BIN)/pytest -q tests/test_docs.py
+
+bench: $(VENV)/dev.stamp
+	@set -e; for file in bench/*.py; do echo "== $$file"; $(BIN)/python $$file; done
+
+clean:
+	rm -rf $(VENV) build demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps. PyTorch comes first and alone, so that it can come from an index of its own.
+
+$(VENV)/torch.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "nomul needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "nomul needs Python's venv module, for example: apt install python3-venv" >&2; exit 1; }
+	@for tool in g++ perl; do command -v $$tool >/dev/null || \
+		{ echo "nomul needs $$tool (besides make, g++ and perl), for example: apt install g++ make perl" >&2; exit 1; }; done
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH)"
+	@touch $@
+
+$(VENV)/flow.stamp: $(VENV)/torch.stamp pyproject.toml setup.py
+	$(BIN)/pip install --quiet --editable ".[train,cosim]"
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/flow.stamp
+	$(BIN)/pip install --quiet --editable ".[train,cosim,dev]"
+	@touch $@

@@ -1,0 +1,79 @@
+"""`nomul cosim`: the golden model against simulated hardware, bit by bit."""
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nomul.gen.cli.command import Command, add_config
+from nomul.gen.cli.files import ArgumentError, check_input, check_output, write_json
+from nomul.gen.cli.images import DIGITS, load_images, random_codes
+from nomul.gen.cli.screen import progress, say, show_table, working
+
+if TYPE_CHECKING:
+    from nomul.sw.network import IntegerNetwork
+
+__all__ = ["COMMAND", "differing_bits"]
+
+
+def differing_bits(golden: np.ndarray, hardware: np.ndarray) -> int:
+    """Bits in which two arrays of 16-bit outputs differ."""
+    return int(np.bitwise_count((golden ^ hardware).view(np.uint16)).sum())
+
+
+def _configure(parser: ArgumentParser) -> None:
+    parser.add_argument("network", metavar="NETWORK", help="file that `nomul quantize` wrote")
+    add_config(parser)
+    parser.add_argument("--images", type=int, default=100, metavar="N",
+                        help="how many images: of the handwritten digits if the network takes them, random codes "
+                             "beyond those or otherwise (default: %(default)s)")
+    parser.add_argument("--json", metavar="FILE", help="where to write the result")
+
+
+def _codes(network: "IntegerNetwork", count: int) -> np.ndarray:
+    parts = []
+    if network.input.shape == (1, 8, 8):
+        parts.append(load_images(DIGITS, network.input, network.activation_bits).codes[:count])
+    parts.append(random_codes(network.input, network.activation_bits, count - sum(map(len, parts))))
+    return np.concatenate(parts)
+
+
+def _run(arguments: Namespace) -> int:
+    source = check_input(arguments.network)
+    if arguments.json:
+        check_output(arguments.json)
+    if arguments.images < 1:
+        raise ArgumentError(f"--images must be at least 1, not {arguments.images}")
+    from nomul.cosim.link import SimulationLink
+    from nomul.gen.presets import load_config
+    from nomul.sw import golden
+    from nomul.sw.compile import compile_network
+    from nomul.sw.driver.board import Board
+    from nomul.sw.network import IntegerNetwork
+
+    config = load_config(arguments.config)
+    network = IntegerNetwork.load(source)
+    compiled, codes = compile_network(network, config), _codes(network, arguments.images)
+    expected = golden.run(network, codes)
+    with working(f"build the simulator of {config.name} (once for a configuration)"):
+        link = SimulationLink(config)
+    with Board(link) as board:
+        with progress(f"push {network.name}, bytes") as update:
+            board.push(compiled, update)
+        with progress(f"run {network.name}, images") as update:
+            result = board.run(codes, update)
+    wrong = np.flatnonzero((expected != result.logits).any(axis=1))
+    summary = {"name": network.name, "config": config.name, "images": len(codes),
+               "outputs": expected.size, "differing_bits": differing_bits(expected, result.logits),
+               "differing_images": len(wrong), "cycles_per_image": float(np.mean(result.cycles))}
+    show_table([(key.replace("_", " "), f"{value:.2f}" if isinstance(value, float) else value)
+                for key, value in summary.items()])
+    if len(wrong):
+        say(f"image {wrong[0]}: golden {expected[wrong[0]].tolist()}, hardware {result.logits[wrong[0]].tolist()}")
+    if arguments.json:
+        write_json(arguments.json, summary)
+    return int(len(wrong) > 0)
+
+
+COMMAND = Command("cosim", "compare an integer network with simulated hardware bit by bit; exit code 1 if they differ",
+                  ("nomul cosim adder.network --config demo --images 450",), _configure, _run)

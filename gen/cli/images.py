@@ -1,0 +1,77 @@
+"""Images for a board: the handwritten digits, or a `.npy` file of codes or real values."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from nomul.gen.cli.files import FileError, check_input
+
+if TYPE_CHECKING:
+    from nomul.sw.network_layers import Tensor
+
+__all__ = ["DIGITS", "Images", "load_images", "random_codes"]
+
+#: The name that stands for the test images of the handwritten digits.
+DIGITS = "digits"
+
+_WHAT = "images must be an array (number, channels, height, width): uint8 codes, or real values as floats"
+
+
+class Images(NamedTuple):
+    """Input codes, uint8 (N, C, H, W), and class numbers (N,), where they are known."""
+
+    codes: np.ndarray
+    labels: np.ndarray | None
+
+
+def load_images(source: str, tensor: "Tensor", bits: int) -> Images:
+    """Images as input codes.
+
+    Parameters
+    ----------
+    source : str
+        `digits`, or the path of a `.npy` file.
+    tensor : Tensor
+        The network's input.
+    bits : int
+        Width of a code.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be read or does not fit.
+    """
+    if source == DIGITS:
+        from nomul.sw.data import digits
+
+        dataset = digits()
+        return Images(_encode(dataset.test_images.numpy(), tensor, bits, source), dataset.test_labels.numpy())
+    path = check_input(source)
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError):
+        raise FileError(f"{path} is no .npy file; {_WHAT}") from None
+    if not isinstance(array, np.ndarray):
+        raise FileError(f"{path} holds several arrays; {_WHAT}")
+    if array.dtype != np.uint8 and array.dtype.kind != "f":
+        raise FileError(f"{path} holds {array.dtype}; {_WHAT}")
+    return Images(_encode(array, tensor, bits, str(path)), None)
+
+
+def random_codes(tensor: "Tensor", bits: int, count: int, seed: int = 0) -> np.ndarray:
+    """Seeded random input codes, for comparing two implementations with each other."""
+    return np.random.default_rng(seed).integers(0, 1 << bits, (count, *tensor.shape), dtype=np.uint8)
+
+
+def _encode(images: np.ndarray, tensor: "Tensor", bits: int, source: str | Path) -> np.ndarray:
+    from nomul.sw.network import IntegerNetwork
+
+    if images.ndim != 4 or images.shape[1:] != tensor.shape or not len(images):
+        raise FileError(f"{source} has the shape {images.shape}, but the network takes images of "
+                        f"(number, {', '.join(map(str, tensor.shape))})")
+    if images.dtype != np.uint8:
+        return IntegerNetwork("", bits, tensor, (), {}).encode_images(images)
+    if images.max() >= 1 << bits:
+        raise FileError(f"{source} holds the code {images.max()}; codes must be 0 to {(1 << bits) - 1}")
+    return images

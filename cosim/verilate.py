@@ -19,7 +19,7 @@ _VERILATE = ("--cc", "--exe", "--prefix", "Vdut", "-Mdir", ".", "-Wno-lint", "-W
              "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert",
              "-CFLAGS", "-fPIC", "-LDFLAGS", "-shared -s", "-o", "model.so")
 # -O2 for what runs every cycle; -O0 would cost a factor of ten, -O3 gains nothing.
-_MAKE = ("OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2", "CXX=g++", "LINK=g++", "AR=ar")
+_MAKE = ("OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
 _DECLARATION = re.compile(r"^\s*VL_(IN|OUT)(?:8|16|64|W)?\(&(\w+),(\d+),(\d+)", re.MULTILINE)
 _CLOCKS = ("clk", "clock")
 
@@ -85,7 +85,7 @@ def build(verilog: str, top: str, folder: str | Path | None = None) -> Path:
         ports = _ports_inc((work / "Vdut.h").read_text(encoding="utf-8"))
         (work / "ports.inc").write_text(ports, encoding="utf-8")
         _call(["make", "-s", f"-j{os.cpu_count() or 1}", "-f", "Vdut.mk", *_MAKE,
-               f"PYTHON3={sys.executable}", "model.so"], work, environment, f"compiling the model of {top!r}")
+               "model.so"], work, environment, f"compiling the model of {top!r}")
         finished = Path(tempfile.mkdtemp(prefix=f"{digest}.", dir=home))
         for name in ("model.so", "design.v"):
             os.replace(work / name, finished / name)

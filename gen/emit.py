@@ -24,7 +24,7 @@ class EmitError(NomulError):
 class Target(Protocol):
     """What `generate` asks of a board (see `nomul.boards.base.Board`)."""
 
-    def describe(self, config: Config) -> dict:
+    def describe(self) -> dict:
         """Facts for the manifest."""
 
     def emit(self, config: Config, top: str) -> tuple[list[dict], dict[str, str]]:
@@ -56,7 +56,7 @@ def generate(config: Config, folder: str | Path, board: Target | None = None) ->
         ports, files = board.emit(config, top)
     files |= {"config.toml": config.to_toml(), "registers.md": register_map.page(config),
               "registers.h": register_map.header(config)}
-    description = board.describe(config) if board is not None else None
+    description = board.describe() if board is not None else None
     manifest = make_manifest(config, top, ports, files, description)
     return _write(Path(folder), {**files, "manifest.json": manifest})
 

@@ -16,7 +16,9 @@ async def stream_put(ctx, stream, payloads: Iterable, *, stall: float = 0.0, see
             await ctx.tick()
         ctx.set(stream.payload, payload)
         ctx.set(stream.valid, 1)
-        await ctx.tick().until(stream.ready)
+        taken = False
+        while not taken:
+            _, _, taken = await ctx.tick().sample(stream.ready)
         ctx.set(stream.valid, 0)
 
 
@@ -28,7 +30,9 @@ async def stream_get(ctx, stream, count: int, *, stall: float = 0.0, seed: int =
         while dice.random() < stall:
             await ctx.tick()
         ctx.set(stream.ready, 1)
-        payload, = await ctx.tick().sample(stream.payload).until(stream.valid)
+        given = False
+        while not given:
+            _, _, payload, given = await ctx.tick().sample(stream.payload, stream.valid)
         ctx.set(stream.ready, 0)
         payloads.append(payload)
     return payloads

@@ -1,0 +1,320 @@
+"""The device's side of the link: takes requests, works on the host bus, answers (`nomul.gen.spec.frames`)."""
+
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from nomul.gen.spec.config import Config
+from nomul.gen.spec.frames import ANSWER, Operation, Status
+from nomul.gen.spec.registers import Region, address_of, depth, word_bytes
+from nomul.hdl.bus import HostBus
+from nomul.hdl.framing import HEADER, FrameReceiver, FrameTransmitter, ReceivedFrame
+from nomul.hdl.stream import Queue
+
+__all__ = ["HostLink", "HostProcessor"]
+
+#: Payload bytes that name what a request is about, and how many of them each operation has.
+_SUBJECT = data.StructLayout({"region": 8, "address": 24, "count": 32})
+_SUBJECT_BYTES = {Operation.READ: 6, Operation.WRITE: 4, Operation.CHECKSUM: 8}
+#: Payload of the answer to RUN before the results: status, CYCLES, TOP.
+_RUN_ANSWER_BYTES = 1 + 4 + 2
+
+
+class HostProcessor(wiring.Component):
+    """Carries out one request after the other.
+
+    Whatever can be wrong with a request is found before anything is written. A write takes one cycle a byte and one
+    a word, after one a word to find the length in words (there is no divider); a read one a byte and three a word.
+
+    Parameters
+    ----------
+    config : Config
+        Sizes and depths of the regions, longest payload.
+
+    Members
+    -------
+    frame : In(ReceivedFrame), bad : In(1)
+        From `FrameReceiver`.
+    header : Out(stream of HEADER), payload : Out(stream of 8)
+        To `FrameTransmitter`.
+    bus : Out(HostBus)
+        To the core.
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        super().__init__({
+            "frame": In(ReceivedFrame(config)), "bad": In(1),
+            "header": Out(stream.Signature(HEADER)), "payload": Out(stream.Signature(8)),
+            "bus": Out(HostBus(config)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config, frame, bus, payload = self._config, self.frame, self.bus, self.payload
+        request = frame.header
+        m.submodules.crc = crc = CRC32_ISO_HDLC(8).create()
+
+        # Sequence numbers.
+        expected = Signal(8)
+        answered = Signal()             # a request has been taken: `expected - 1` may be repeated
+        nak_due, nak = Signal(), Signal()
+
+        # Words of `subject.region` from `subject.address`, `subject.count` to go, are moved byte by byte.
+        subject = Signal(_SUBJECT)
+        size = Signal(range(max(bus.signature.bits // 8, *_SUBJECT_BYTES.values()) + 1))
+        word = Signal(bus.signature.bits)
+        index = Signal.like(size)
+        last_byte, last_word = index == size - 1, subject.count == 1
+        results = Signal(range(config.result_words + 1))
+
+        # The byte at `position` of the payload is always there: the memory is asked for the next one in time.
+        position = Signal.like(frame.address)
+        advance = Signal()
+        m.d.comb += frame.address.eq(position + advance)
+        m.d.sync += position.eq(frame.address)
+
+        # The answer.
+        status = Signal(Status)
+        length = Signal(16)
+        answering = Signal()
+        m.d.comb += [
+            self.header.payload.sequence.eq(Mux(nak, expected, request.sequence)),
+            self.header.payload.operation.eq(Mux(nak, Operation.NAK, request.operation) | ANSWER),
+            self.header.payload.length.eq(length),
+            bus.region.eq(subject.region), bus.address.eq(subject.address), bus.write_data.eq(word),
+            bus.bad_frame.eq(self.bad), crc.data.eq(word),
+        ]
+
+        def refuse(why: Status):
+            m.d.sync += [status.eq(why), length.eq(1)]
+            m.next = "Header"
+
+        def work_on(region: Region, address, count, *, word_size: int | None = None):
+            m.d.sync += [
+                subject.region.eq(region), subject.address.eq(address), subject.count.eq(count), index.eq(0),
+                size.eq(word_size or word_bytes(region, config)),
+            ]
+
+        with m.FSM():
+            with m.State("Idle"):
+                m.d.sync += [
+                    status.eq(Status.OK), length.eq(1), answering.eq(0), nak.eq(0),
+                    position.eq(0), index.eq(0), word.eq(0), subject.eq(0),
+                ]
+                m.d.comb += crc.start.eq(1)
+                with m.If(nak_due):
+                    m.d.sync += [nak_due.eq(0), nak.eq(1)]
+                    m.next = "Header"
+                with m.Elif(frame.valid):
+                    repeated = answered & (request.sequence == (expected - 1)[:8])
+                    with m.If((request.operation == Operation.SYNC) | (request.sequence == expected) | repeated):
+                        m.d.sync += [expected.eq(request.sequence + 1), answered.eq(1)]
+                        m.next = "Dispatch"
+                    with m.Else():
+                        m.d.comb += frame.take.eq(1)
+                        m.d.sync += nak_due.eq(1)
+            with m.State("Dispatch"):
+                with m.Switch(request.operation):
+                    with m.Case(Operation.SYNC):
+                        m.d.sync += [word.eq(config.frame_bytes), size.eq(2), subject.count.eq(1), length.eq(3)]
+                        m.next = "Header"
+                        with m.If(request.length != 0):
+                            refuse(Status.BAD_LENGTH)
+                    for operation, count in _SUBJECT_BYTES.items():
+                        with m.Case(operation):
+                            m.d.sync += size.eq(count)
+                            m.next = "Subject"
+                            short = request.length < count
+                            with m.If(short if operation is Operation.WRITE else request.length != count):
+                                refuse(Status.BAD_LENGTH)
+                    with m.Case(Operation.RUN):
+                        work_on(Region.REGISTERS, address_of("RESULT_COUNT"), 1)
+                        m.next = "Fetch"
+                        with m.If(~bus.loaded):
+                            refuse(Status.NO_NETWORK)
+                    with m.Default():
+                        refuse(Status.BAD_OPERATION)
+
+            # What and where: READ, WRITE, CHECKSUM.
+            with m.State("Subject"):
+                m.d.sync += Value.cast(subject).word_select(position[:3], 8).eq(frame.data)
+                m.d.comb += advance.eq(1)
+                with m.If(position == size - 1):
+                    m.next = "Region"
+            bytes_left = Signal(16)
+            limit = Signal(range(max(depth(region, config) for region in Region) + 1))
+            with m.State("Region"):
+                writing = request.operation == Operation.WRITE
+                m.next = "Measure"
+                with m.If(writing):
+                    m.d.sync += [bytes_left.eq(request.length - _SUBJECT_BYTES[Operation.WRITE]), subject.count.eq(0)]
+                with m.Elif(request.operation == Operation.READ):
+                    m.d.sync += [
+                        bytes_left.eq(subject.count), length.eq(subject.count[:16] + 1), subject.count.eq(0),
+                    ]
+                with m.Else():
+                    m.d.sync += bytes_left.eq(0)
+                with m.Switch(subject.region):
+                    for region in Region:
+                        with m.Case(region):
+                            m.d.sync += [size.eq(word_bytes(region, config)), limit.eq(depth(region, config))]
+                            if region in (Region.RESULTS, Region.INPUT):
+                                with m.If(writing == (region == Region.RESULTS)):
+                                    refuse(Status.BAD_ADDRESS)
+                    with m.Default():
+                        refuse(Status.BAD_ADDRESS)
+                with m.If((request.operation == Operation.READ) & (subject.count >= config.frame_bytes)):
+                    refuse(Status.BAD_LENGTH)
+            with m.State("Measure"):
+                with m.If(bytes_left >= size):
+                    m.d.sync += [bytes_left.eq(bytes_left - size), subject.count.eq(subject.count + 1)]
+                with m.Elif((bytes_left != 0) | (subject.count == 0)):
+                    refuse(Status.BAD_LENGTH)
+                with m.Elif(subject.address + subject.count > limit):
+                    refuse(Status.BAD_ADDRESS)
+                with m.Else():
+                    with m.Switch(request.operation):
+                        with m.Case(Operation.WRITE):
+                            m.next = "Collect"
+                        with m.Case(Operation.READ):
+                            m.next = "Header"
+                        with m.Default():
+                            m.next = "Fetch"
+
+            # Payload to words.
+            with m.State("Collect"):
+                m.d.sync += [word.word_select(index, 8).eq(frame.data), index.eq(index + 1)]
+                m.d.comb += advance.eq(1)
+                with m.If(last_byte):
+                    m.next = "Write"
+            with m.State("Write"):
+                m.d.comb += bus.write_enable.eq(1)
+                m.d.sync += [
+                    word.eq(0), index.eq(0),
+                    subject.address.eq(subject.address + 1), subject.count.eq(subject.count - 1),
+                ]
+                m.next = "Collect"
+                with m.If(last_word):
+                    m.next = "Header"
+                    with m.If(request.operation == Operation.RUN):
+                        m.next = "Start"
+
+            # RUN.
+            with m.State("Prepare"):
+                m.d.sync += [results.eq(word), word.eq(0)]
+                m.next = "Start"
+                with m.If(word > min(config.result_words, (config.frame_bytes - _RUN_ANSWER_BYTES) // 2)):
+                    refuse(Status.BAD_LENGTH)
+                with m.Elif(request.length > depth(Region.INPUT, config)):
+                    refuse(Status.BAD_ADDRESS)
+                with m.Elif(request.length != 0):
+                    work_on(Region.INPUT, 0, request.length)
+                    m.next = "Collect"
+            with m.State("Start"):
+                m.d.comb += bus.start.eq(1)
+                m.next = "Run"
+            with m.State("Run"):
+                with m.If(~bus.busy):
+                    work_on(Region.REGISTERS, address_of("CYCLES"), 1)
+                    m.d.sync += length.eq((results << 1) + _RUN_ANSWER_BYTES)
+                    m.next = "Header"
+
+            # Words to the answer, or to the checksum before it.
+            with m.State("Fetch"):
+                m.d.comb += bus.read_enable.eq(1)
+                m.d.sync += index.eq(0)
+                m.next = "Wait"
+            with m.State("Wait"):
+                m.next = "Latch"
+            with m.State("Latch"):
+                m.d.sync += word.eq(bus.read_data)
+                m.next = "Bytes"
+                with m.If((request.operation == Operation.RUN) & ~answering):
+                    m.next = "Prepare"
+            with m.State("Bytes"):
+                m.d.comb += [payload.payload.eq(word), payload.valid.eq(answering), crc.valid.eq(~answering)]
+                with m.If(payload.ready | ~answering):
+                    m.d.sync += [word.eq(word >> 8), index.eq(index + 1)]
+                    with m.If(last_byte):
+                        m.d.sync += [
+                            subject.address.eq(subject.address + 1), subject.count.eq(subject.count - 1),
+                        ]
+                        m.next = "Fetch"
+                        with m.If(last_word):
+                            m.next = "Next"
+            with m.State("Next"):
+                m.next = "Done"
+                with m.If(~answering):
+                    m.d.sync += [word.eq(crc.crc), size.eq(4), subject.count.eq(1), index.eq(0), length.eq(5)]
+                    m.next = "Header"
+                with m.Elif((request.operation == Operation.RUN) & (subject.region == Region.REGISTERS)):
+                    m.next = "Fetch"
+                    with m.If(subject.address == address_of("CYCLES") + 1):
+                        work_on(Region.REGISTERS, address_of("TOP"), 1, word_size=2)
+                    with m.Elif(results != 0):
+                        work_on(Region.RESULTS, 0, results)
+                    with m.Else():
+                        m.next = "Done"
+
+            # The answer.
+            with m.State("Header"):
+                m.d.comb += self.header.valid.eq(1)
+                m.d.sync += answering.eq(1)
+                with m.If(self.header.ready):
+                    m.next = "Status"
+            with m.State("Status"):
+                m.d.comb += [payload.payload.eq(status), payload.valid.eq(1)]
+                with m.If(payload.ready):
+                    m.next = "Done"
+                    with m.If(length != 1):
+                        m.next = "Bytes"
+                        with m.If((request.operation == Operation.READ) | (request.operation == Operation.RUN)):
+                            m.next = "Fetch"
+            with m.State("Done"):
+                m.d.comb += frame.take.eq(~nak)
+                m.next = "Idle"
+
+        with m.If(self.bad):
+            m.d.sync += nak_due.eq(1)
+        return m
+
+
+class HostLink(wiring.Component):
+    """Queue, receiver, processor and transmitter: byte streams of the link on one side, the host bus on the other.
+
+    Parameters
+    ----------
+    config : Config
+        Everything.
+
+    Members
+    -------
+    rx : In(stream of 8), tx : Out(stream of 8)
+        Bytes from and to the host. `rx` takes `2 * frame_bytes` bytes while a request is carried out.
+    bus : Out(HostBus)
+        To the core.
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        super().__init__({
+            "rx": In(stream.Signature(8)), "tx": Out(stream.Signature(8)), "bus": Out(HostBus(config)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.queue = queue = Queue(8, 2 * self._config.frame_bytes)
+        m.submodules.receiver = receiver = FrameReceiver(self._config)
+        m.submodules.processor = processor = HostProcessor(self._config)
+        m.submodules.transmitter = transmitter = FrameTransmitter()
+        connect(m, flipped(self.rx), queue.i)
+        connect(m, queue.o, receiver.i)
+        connect(m, receiver.frame, processor.frame)
+        m.d.comb += processor.bad.eq(receiver.bad)
+        connect(m, processor.header, transmitter.header)
+        connect(m, processor.payload, transmitter.payload)
+        connect(m, transmitter.o, flipped(self.tx))
+        connect(m, processor.bus, flipped(self.bus))
+        return m

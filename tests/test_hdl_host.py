@@ -1,0 +1,290 @@
+# amaranth: UnusedElaboratable=no
+import random
+import zlib
+
+import pytest
+
+from nomul.gen.spec.config import Config
+from nomul.gen.spec.frames import ANSWER, END, Operation, Status, decode, encode
+from nomul.gen.spec.registers import Region, address_of, depth, word_bytes
+from nomul.hdl.host import HostLink
+from nomul.hdl.sim import simulate, stream_get, stream_put
+from nomul.sw.driver.device_model import DeviceModel
+
+# Words of 3, 5 and 4 bytes in WEIGHTS, PARAMETERS and ACTIVATIONS.
+CONFIG = Config(name="test", lanes=4, columns=2, operators=("l1",), activation_bits=8, l1_weight_bits=6,
+                accumulator_bits=23, program_layers=1, weight_words=24, parameter_words=9, activation_words=20,
+                result_words=8, frame_bytes=64)
+NAK = (Operation.NAK | ANSWER, b"\0")
+OK = bytes([Status.OK])
+
+
+def results_of(image):
+    """A stand-in for the network: results from the image's bytes."""
+    return [(sum(image) * (n + 3) & 0xFFFF) - 0x8000 for n in range(3)]
+
+
+def model():
+    return DeviceModel(CONFIG, lambda memories: (results_of(memories[Region.INPUT]), 17))
+
+
+class Device:
+    """The link's gateware in front of memories that are Python dictionaries."""
+
+    def __init__(self, line, stall=0.0):
+        self.memory = {}            # (region, address): word
+        self.writes = 0
+        self.bad_frames = 0
+        self.starts = 0
+        self.answers = bytearray()
+        dut = HostLink(CONFIG)
+        bus = dut.bus
+
+        async def put(ctx):
+            await stream_put(ctx, dut.rx, line, stall=stall, seed=1)
+            quiet = 0
+            while quiet < 400:
+                length = len(self.answers)
+                await ctx.tick()
+                quiet = quiet + 1 if length == len(self.answers) else 0
+
+        async def get(ctx):
+            seed = 2
+            while True:
+                seed += 1
+                self.answers += bytes(await stream_get(ctx, dut.tx, 1, stall=stall, seed=seed))
+
+        async def respond(ctx):
+            delayed, busy = (0, 0), 0
+            while True:
+                _, _, region, address, write, data, read, start, bad = await ctx.tick().sample(
+                    bus.region, bus.address, bus.write_enable, bus.write_data, bus.read_enable, bus.start,
+                    bus.bad_frame)
+                assert not busy or not (write or read), "an access while the core runs"
+                if write:
+                    self.writes += 1
+                    assert data < 1 << 8 * word_bytes(Region(region), CONFIG)
+                    self.memory[region, address] = data
+                delayed = (delayed[1], self.memory.get((region, address), 0) if read else random.getrandbits(32))
+                ctx.set(bus.read_data, delayed[0])
+                self.bad_frames += bad
+                busy = max(busy - 1, 0)
+                if start:
+                    self.starts += 1
+                    self._run()
+                    busy = 30
+                ctx.set(bus.busy, busy > 0)
+                ctx.set(bus.loaded, any(self.register(name) for name in ("NETWORK_LOW", "NETWORK_HIGH")))
+
+        simulate(dut, put, background=[get, respond])
+
+    def register(self, name):
+        return self.memory.get((Region.REGISTERS, address_of(name)), 0)
+
+    def _run(self):
+        image = [self.memory.get((Region.INPUT, n), 0) for n in range(depth(Region.INPUT, CONFIG))]
+        results = results_of(image)
+        for n, value in enumerate(results):
+            self.memory[Region.RESULTS, n] = value & 0xFFFF
+        self.memory[Region.REGISTERS, address_of("CYCLES")] = 17
+        self.memory[Region.REGISTERS, address_of("TOP")] = results.index(max(results))
+
+    def bytes_of(self, region):
+        size = word_bytes(region, CONFIG)
+        return b"".join(self.memory.get((region, n), 0).to_bytes(size, "little") for n in range(depth(region, CONFIG)))
+
+
+def frames_of(answers):
+    return [decode(line) for line in bytes(answers).split(bytes([END])) if line]
+
+
+def ask(*requests, stall=0.0):
+    """Answers (operation, payload) to requests (operation, payload) after a SYNC, and the device."""
+    line = encode(99, Operation.SYNC) + b"".join(
+        encode(100 + n, operation, payload) for n, (operation, payload) in enumerate(requests))
+    device = Device(line, stall)
+    (_, _, sync), *answers = frames_of(device.answers)
+    assert sync == OK + CONFIG.frame_bytes.to_bytes(2, "little")
+    assert [sequence for sequence, _, _ in answers] == [100 + n for n in range(len(requests))]
+    assert [answer for _, answer, _ in answers] == [operation | ANSWER for operation, _ in requests]
+    return [payload for _, _, payload in answers], device
+
+
+def subject(region, address):
+    return bytes([region]) + address.to_bytes(3, "little")
+
+
+def write(region, address, content):
+    return Operation.WRITE, subject(region, address) + content
+
+
+def read(region, address, count):
+    return Operation.READ, subject(region, address) + count.to_bytes(2, "little")
+
+
+def checksum(region, address, words):
+    return Operation.CHECKSUM, subject(region, address) + words.to_bytes(4, "little")
+
+
+def register(name, value):
+    return write(Region.REGISTERS, address_of(name), value.to_bytes(4, "little"))
+
+
+MEMORIES = [Region.PROGRAM, Region.WEIGHTS, Region.PARAMETERS, Region.ACTIVATIONS]
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.3])
+@pytest.mark.parametrize("region", MEMORIES)
+def test_words_written_are_read_back_and_checked(region, stall):
+    size = word_bytes(region, CONFIG)
+    content = random.Random(region).randbytes(3 * size)
+    last = depth(region, CONFIG) - 3
+    answers, device = ask(write(region, last, content), read(region, last + 1, 2 * size), checksum(region, last, 3),
+                          read(region, last - 1, size), stall=stall)
+    assert answers == [OK, OK + content[size:], OK + zlib.crc32(content).to_bytes(4, "little"), OK + bytes(size)]
+    assert device.bytes_of(region) == bytes(last * size) + content
+    assert device.writes == 3
+
+
+@pytest.mark.parametrize("region", [0, 7, 255, *MEMORIES])
+@pytest.mark.parametrize("first", [False, True])
+def test_write_outside_a_region_changes_nothing(region, first):
+    known = region in list(Region)
+    words = depth(Region(region), CONFIG) if known else 0
+    content = bytes(2 * (word_bytes(Region(region), CONFIG) if known else 1))
+    answers, device = ask(write(region, 0xFFFFFF if first else max(words - 1, 0), content))
+    assert answers == [bytes([Status.BAD_ADDRESS])]
+    assert device.writes == 0
+
+
+@pytest.mark.parametrize(("request_", "status"), [
+    (write(Region.RESULTS, 0, b"ab"), Status.BAD_ADDRESS),
+    (read(Region.INPUT, 0, 1), Status.BAD_ADDRESS),
+    (checksum(Region.INPUT, 0, 1), Status.BAD_ADDRESS),
+    (read(Region.WEIGHTS, 23, 6), Status.BAD_ADDRESS),
+    (checksum(Region.WEIGHTS, 0, 25), Status.BAD_ADDRESS),
+    (checksum(Region.WEIGHTS, 1, 0xFFFFFFFF), Status.BAD_ADDRESS),
+    (write(Region.WEIGHTS, 0, b""), Status.BAD_LENGTH),
+    (write(Region.WEIGHTS, 0, b"abcd"), Status.BAD_LENGTH),
+    (write(Region.PARAMETERS, 0, b"abcdef"), Status.BAD_LENGTH),
+    ((Operation.WRITE, b"abc"), Status.BAD_LENGTH),
+    ((Operation.READ, b"abc"), Status.BAD_LENGTH),
+    (read(Region.WEIGHTS, 0, 0), Status.BAD_LENGTH),
+    (read(Region.WEIGHTS, 0, 4), Status.BAD_LENGTH),
+    (read(Region.WEIGHTS, 0, CONFIG.frame_bytes), Status.BAD_LENGTH),
+    (read(Region.PROGRAM, 0, 0xFFFF), Status.BAD_LENGTH),
+    (checksum(Region.WEIGHTS, 0, 0), Status.BAD_LENGTH),
+    ((Operation.CHECKSUM, bytes(7)), Status.BAD_LENGTH),
+    ((9, b""), Status.BAD_OPERATION),
+    ((Operation.RUN, b"image"), Status.NO_NETWORK),
+])
+def test_impossible_request_is_refused_and_writes_nothing(request_, status):
+    answers, device = ask(request_)
+    assert answers == [bytes([status])]
+    assert device.writes == device.starts == 0
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.3])
+def test_run_answers_cycles_top_and_results(stall):
+    image = bytes(range(50))
+    answers, device = ask(register("NETWORK_HIGH", 5), register("RESULT_COUNT", 3), (Operation.RUN, image), stall=stall)
+    results = results_of(image)
+    assert answers[2] == OK + (17).to_bytes(4, "little") + results.index(max(results)).to_bytes(2, "little") \
+        + b"".join(value.to_bytes(2, "little", signed=True) for value in results)
+    assert device.bytes_of(Region.INPUT) == image + bytes(30)
+    assert device.starts == 1
+
+
+def test_run_without_payload_runs_the_image_that_was_written_in_pieces():
+    image = random.Random(1).randbytes(80)
+    answers, device = ask(register("NETWORK_LOW", 1), register("RESULT_COUNT", 1), write(Region.INPUT, 0, image[:50]),
+                          write(Region.INPUT, 50, image[50:]), (Operation.RUN, b""))
+    assert device.bytes_of(Region.INPUT) == image
+    assert answers[-1][7:] == results_of(image)[0].to_bytes(2, "little", signed=True)
+
+
+def test_run_with_no_results_to_report_answers_cycles_and_top():
+    answers, _ = ask(register("NETWORK_LOW", 1), (Operation.RUN, b"\1"))
+    assert answers[-1] == OK + (17).to_bytes(4, "little") + (2).to_bytes(2, "little")
+
+
+@pytest.mark.parametrize("count", [9, 1 << 31])
+def test_run_with_more_results_than_there_are_is_refused_before_the_image_is_written(count):
+    answers, device = ask(register("NETWORK_LOW", 1), register("RESULT_COUNT", count), (Operation.RUN, b"abc"))
+    assert answers[-1] == bytes([Status.BAD_LENGTH])
+    assert device.starts == 0
+    assert device.bytes_of(Region.INPUT) == bytes(80)
+
+
+def test_only_sync_moves_the_expected_number_and_the_last_request_may_be_repeated():
+    first, second = (encode(n, *write(Region.WEIGHTS, n, bytes([n] * 3))) for n in (8, 9))
+    device = Device(first + encode(7, Operation.SYNC) + second + first + second + second + first
+                    + encode(20, Operation.SYNC) + encode(21, *read(Region.WEIGHTS, 8, 6)))
+    sync, done = (Operation.SYNC | ANSWER, OK + b"\x40\0"), (Operation.WRITE | ANSWER, OK)
+    assert frames_of(device.answers) == [
+        (0, *NAK), (7, *sync), (8, *NAK), (8, *done), (9, *done), (9, *done), (10, *NAK),
+        (20, *sync), (21, Operation.READ | ANSWER, OK + bytes([8] * 3 + [9] * 3))]
+    assert device.writes == 3
+
+
+def test_damaged_frame_is_answered_by_the_number_that_is_expected():
+    line = encode(3, Operation.SYNC) + b"garbage" + bytes([END]) + encode(4, *read(Region.WEIGHTS, 0, 3))
+    device = Device(line)
+    assert frames_of(device.answers)[1:] == [(4, *NAK), (4, Operation.READ | ANSWER, OK + bytes(3))]
+    assert device.bad_frames == 1
+
+
+def random_request(dice):
+    region = dice.choice([*Region, *MEMORIES, *MEMORIES, 7])
+    size = word_bytes(Region(region), CONFIG) if region in list(Region) else 1
+    address = dice.choice([0, 1, 5, dice.randrange(30)])
+    count = dice.choice([size, size, 2 * size, 3 * size, dice.randrange(20)])
+    match dice.randrange(6):
+        case 0:
+            return read(region, address, count)
+        case 1:
+            return checksum(region, address, dice.randrange(1, 12))
+        case 2:
+            return Operation.RUN, dice.randbytes(dice.choice([0, 5, 64]))
+        case _:
+            return write(region, address, dice.randbytes(count))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_line_with_faults_is_answered_as_the_model_answers_it(seed):
+    """The gateware and the plain-Python device differ in nothing but the number of consecutive NAKs."""
+    dice = random.Random(seed)
+    line = bytearray()
+    if seed % 2:
+        line += dice.randbytes(30)
+    requests = [(Operation.SYNC, b""), register("NETWORK_LOW", 1), register("RESULT_COUNT", 2)]
+    requests += [random_request(dice) for _ in range(25)]
+    for n, (operation, payload) in enumerate(requests):
+        frame = encode(200 + n, operation, payload)
+        if n > 2 and dice.random() < 0.2:
+            place = dice.randrange(len(frame))
+            fault = dice.randrange(5)
+            frame = [
+                frame[:place] + bytes([frame[place] ^ 1 << dice.randrange(8)]) + frame[place + 1:],
+                frame[:place] + frame[place + 1:],
+                frame[:place] + frame[place:place + 1] + frame[place:],
+                frame[:place],
+                frame + frame,
+            ][fault]
+            line += frame + bytes([END])
+            if fault != 4:      # as a host does that was told
+                frame = encode(200 + n, operation, payload)
+            else:
+                continue
+        line += frame
+    line += bytes([END])
+    device, reference = Device(line, stall=0.1 * (seed % 3)), model()
+    reference.write(bytes(line))
+
+    def merged(frames):
+        return [frame for n, frame in enumerate(frames) if n == 0 or frame != frames[n - 1] or frame[1:] != NAK]
+
+    assert merged(frames_of(device.answers)) == merged(frames_of(reference.read(0)))
+    assert device.bad_frames == reference.register("FRAME_ERRORS")
+    for region in (*MEMORIES, Region.INPUT, Region.RESULTS):
+        assert device.bytes_of(region) == bytes(reference.memories[region])

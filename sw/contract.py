@@ -10,6 +10,7 @@ activation is an unsigned code of A bits whose real value is ``(code - zero_poin
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nomul.gen.spec.operators import Operator
 
@@ -26,7 +27,7 @@ MAX_SHIFT = 40
 LOGIT_LOWER, LOGIT_UPPER = -(1 << 15), (1 << 15) - 1
 
 
-def op(operator: Operator, x: np.ndarray, w: np.ndarray) -> np.ndarray:
+def op(operator: Operator, x: ArrayLike, w: ArrayLike) -> np.ndarray:
     """``-|x - w|`` for L1, ``x·w`` for SHIFT (w is 0 or ±2^p) and SIGN (w is -1, 0 or 1); broadcasts, int64."""
     x, w = np.asarray(x, dtype=np.int64), np.asarray(w, dtype=np.int64)
     return -np.abs(x - w) if operator is Operator.L1 else x * w

@@ -179,7 +179,7 @@ def _record_of(layer: Layer, tensors: dict[str, np.ndarray]) -> dict[str, Any]:
 def _layer_of(record: dict[str, Any], tensors: dict[str, np.ndarray]) -> Layer:
     kind, values = LAYERS[record["kind"]], {}
     for field in fields(kind):
-        value = record[field.name] if field.name in record else tensors[f"{record['name']}.{field.name}"]
+        value: Any = record[field.name] if field.name in record else tensors[f"{record['name']}.{field.name}"]
         if field.name == "operator":
             value = Operator.from_key(value)
         elif field.name == "output":

@@ -17,7 +17,8 @@ Weights lie in order of consumption: group, tile, column; a group's tiles are re
 Parameters: one word a channel, at `parameter_base` + group·columns + column.
 Requantization: `y = clamp((((acc + bias)·M + 2^(shift-1)) >> shift) + zero_point, lower, upper)`.
 With destination ACTIVATIONS the codes of group g go to lanes/words of channel g·columns onwards at
-`output_base` + pixel·output_pixel_step. With destination RESULTS (a map of one pixel) channel c < `results` goes to
+`output_base` + pixel·output_pixel_step; codes of channels at or beyond output_pixel_step·lanes are not written.
+With destination RESULTS (a map of one pixel) channel c < `results` goes to
 result word c as signed 16 bits, and the index of the largest (the lowest such index) becomes TOP.
 
 **VECTOR** (pooling, residual add). For each channel word, for each output pixel: combine the taps of the window,

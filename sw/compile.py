@@ -1,0 +1,132 @@
+"""The compiler: from an integer network to program, weights and parameters for one configuration.
+
+Passes, each of which either leaves its promise true or names the layer that breaks it: `choose_operators` (every
+operator is one of the array's), `prove_accumulators` (no accumulator can overflow), `place_tensors` (every tensor has
+its place in the activation memory), `emit` (descriptors and words, all of which fit).
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from nomul.gen.spec.config import Config
+from nomul.gen.spec.errors import NomulError
+from nomul.gen.spec.operators import Operator, WeightError
+from nomul.gen.spec.program import Opcode, ProgramError, pack
+from nomul.gen.spec.registers import Region, word_bytes
+from nomul.sw import contract
+from nomul.sw.compiled import CompiledNetwork
+from nomul.sw.lower_array import lower_array
+from nomul.sw.lower_vector import lower_vector
+from nomul.sw.lower_window import place
+from nomul.sw.memory_plan import Buffer, plan
+from nomul.sw.network import ArrayLayer, IntegerNetwork, Layer
+
+__all__ = ["CompileError", "compile_network"]
+
+Places = dict[str, dict[str, int]]
+
+
+class CompileError(NomulError):
+    """A network that a configuration cannot run; the message names layer, rule and the field to change."""
+
+
+def compile_network(network: IntegerNetwork, config: Config) -> CompiledNetwork:
+    """Compiles a network for a configuration.
+
+    Raises
+    ------
+    NetworkError
+        If the network breaks the integer contract or has an unsupported layer.
+    CompileError
+        If the configuration cannot run it.
+    """
+    network.check()
+    if network.activation_bits != config.activation_bits:
+        raise CompileError(f"network {network.name!r} has {network.activation_bits}-bit activations, configuration "
+                           f"{config.name!r} has activation_bits {config.activation_bits}: quantize for, or configure, "
+                           f"the same number")
+    layers = choose_operators(network.layers, config)
+    prove_accumulators(layers, config)
+    places = place_tensors(network, config)
+    program, weights, parameters = emit(network, layers, places, config)
+    return CompiledNetwork(network.name, config, network.hash, program, weights, parameters, network.input,
+                           network.classes, places, network.metadata)
+
+
+def choose_operators(layers: tuple[Layer, ...], config: Config) -> tuple[Layer, ...]:
+    """Layers whose operators the configuration has: SIGN runs as SHIFT by 0 where only that is there."""
+    chosen: list[Layer] = []
+    for layer in layers:
+        if isinstance(layer, ArrayLayer) and layer.operator.key not in config.operators:
+            if layer.operator is not Operator.SIGN or Operator.SHIFT.key not in config.operators:
+                raise CompileError(f"layer {layer.name!r} needs the operator {layer.operator.key!r}, configuration "
+                                   f"{config.name!r} has only {', '.join(config.operators)}: add it to operators")
+            layer = replace(layer, operator=Operator.SHIFT)
+        chosen.append(layer)
+    return tuple(chosen)
+
+
+def prove_accumulators(layers: tuple[Layer, ...], config: Config) -> None:
+    """Raises `CompileError` unless no input can take an accumulator beyond `accumulator_bits`."""
+    for layer in layers:
+        if not isinstance(layer, ArrayLayer):
+            continue
+        smallest, largest = contract.accumulator_range(layer.operator, layer.weight, layer.bias,
+                                                       config.activation_bits)
+        bits = [contract.signed_bits(*ends) for ends in zip(smallest, largest, strict=True)]
+        worst = int(np.argmax(bits))
+        if bits[worst] > config.accumulator_bits:
+            raise CompileError(f"layer {layer.name!r}: the accumulator of channel {worst} can reach "
+                               f"{smallest[worst]} to {largest[worst]}, {bits[worst]} bits: raise accumulator_bits "
+                               f"from {config.accumulator_bits}")
+
+
+def place_tensors(network: IntegerNetwork, config: Config) -> Places:
+    """Where each tensor but the logits lies; the input at 0, where the hardware packs images."""
+    tensors = dict(list(network.tensors.items())[:-1])
+    steps = {name: step for step, name in enumerate(tensors)}
+    last = dict(steps)
+    for step, layer in enumerate(network.layers, start=1):
+        last.update(dict.fromkeys(layer.inputs, step))
+    words = {name: -(-tensor.channels // config.lanes) * tensor.height * tensor.width
+             for name, tensor in tensors.items()}
+    bases = plan([Buffer(name, words[name], steps[name], last[name]) for name in tensors])
+    for name in tensors:
+        _check_fits("activation_words", bases[name] + words[name], config.activation_words, name)
+    return {name: place(tensor, bases[name], config.lanes) for name, tensor in tensors.items()}
+
+
+def emit(network: IntegerNetwork, layers: tuple[Layer, ...], places: Places,
+         config: Config) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Program, weight words and parameter words."""
+    program: list[list[int]] = []
+    weights = [np.zeros((0, word_bytes(Region.WEIGHTS, config)), np.uint8)]
+    parameters = [np.zeros((0, word_bytes(Region.PARAMETERS, config)), np.uint8)]
+    for layer in layers:
+        sources = [network.tensors[name] for name in layer.inputs]
+        placed = [places[name] for name in layer.inputs]
+        try:
+            if isinstance(layer, ArrayLayer):
+                lowered = lower_array(layer, sources[0], placed[0], places.get(layer.name), config)
+                bases = {"weight_base": sum(map(len, weights)), "parameter_base": sum(map(len, parameters))}
+                weights.append(lowered.weights)
+                parameters.append(lowered.parameters)
+                _check_fits("weight_words", sum(map(len, weights)), config.weight_words, layer.name)
+                _check_fits("parameter_words", sum(map(len, parameters)), config.parameter_words, layer.name)
+                program.append(pack(**lowered.descriptor, **bases))
+            else:
+                program.append(pack(**lower_vector(layer, sources, placed, places[layer.name], config)))
+        except (WeightError, ProgramError) as error:
+            raise CompileError(f"layer {layer.name!r}: {error}") from None
+        _check_fits("program_layers", len(program) + 1, config.program_layers, layer.name)
+    _check_fits("result_words", network.classes, config.result_words, network.layers[-1].name)
+    program.append(pack(opcode=Opcode.END))
+    return np.array(program, dtype=np.uint32), np.concatenate(weights), np.concatenate(parameters)
+
+
+def _check_fits(field: str, needed: int, available: int, layer: str) -> None:
+    if needed > available:
+        raise CompileError(f"layer {layer!r} does not fit: up to it the network needs {field} {needed}, "
+                           f"{needed - available} more than the configuration's {available}: raise {field} or make "
+                           f"the network smaller")

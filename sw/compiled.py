@@ -1,0 +1,141 @@
+"""A compiled network: program, weights and parameters for one configuration, as they lie in the accelerator."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nomul.gen.spec.config import Config
+from nomul.gen.spec.errors import NomulError
+from nomul.gen.spec.operators import Operator
+from nomul.gen.spec.program import Destination, Mode, Opcode, unpack
+from nomul.sw import container
+from nomul.sw.network import Tensor
+
+__all__ = ["CompiledNetwork", "CompiledNetworkError"]
+
+
+class CompiledNetworkError(NomulError):
+    """A program file that this nomul cannot use, or images that do not fit."""
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledNetwork:
+    """What is pushed to a board, and what a person or a test needs to understand it.
+
+    Attributes
+    ----------
+    name : str
+        The network's.
+    config : Config
+        The accelerator for which it is compiled.
+    network_hash : str
+        Hash of the integer network.
+    program : np.ndarray
+        uint32, shape (layers + 1, DESCRIPTOR_WORDS); the last descriptor is END.
+    weights, parameters : np.ndarray
+        uint8, shape (words, bytes a word), little-endian, as `nomul.gen.spec.registers` says.
+    input : Tensor
+        The image.
+    classes : int
+        Number of logits.
+    tensors : dict
+        Where each activation tensor lies: name → {base, channel_words, channels, height, width}; "input", then the
+        layers in order of the program. The last layer's outputs are the results instead.
+    metadata : dict
+        The network's.
+    """
+
+    name: str
+    config: Config
+    network_hash: str
+    program: np.ndarray
+    weights: np.ndarray
+    parameters: np.ndarray
+    input: Tensor
+    classes: int
+    tensors: dict[str, dict[str, int]]
+    metadata: dict[str, Any]
+
+    @property
+    def config_hash(self) -> str:
+        """Hash that the hardware must answer with."""
+        return self.config.hash
+
+    @property
+    def weight_stream_bytes(self) -> int:
+        """Bytes that are pushed for weights and parameters."""
+        return self.weights.size + self.parameters.size
+
+    def registers(self) -> dict[str, int]:
+        """Values of the registers that describe the loaded network; NETWORK is this program's hash."""
+        number = int(self.hash, 16)
+        return {"INPUT_CHANNELS": self.input.channels, "INPUT_ZERO": self.input.zero_point,
+                "RESULT_COUNT": self.classes, "NETWORK_LOW": number & 0xFFFFFFFF, "NETWORK_HIGH": number >> 32}
+
+    def image_bytes(self, codes: np.ndarray) -> bytes:
+        """Bytes for `Region.INPUT`: the codes (uint8, shape (C, H, W)) in the order y, x, channel."""
+        if codes.shape != self.input.shape or codes.dtype != np.uint8:
+            raise CompiledNetworkError(f"{self.name}: an image must be uint8 codes of shape {self.input.shape}, "
+                                       f"not {codes.dtype} {codes.shape}")
+        return codes.transpose(1, 2, 0).tobytes()
+
+    def summary(self) -> list[dict[str, Any]]:
+        """One row a descriptor for a table: layer, operation, kernel, stride, groups, tiles, words, addresses."""
+        names = [*list(self.tensors)[1:], "results", ""]
+        return [_row(name, unpack(words), self.config) for name, words in zip(names, self.program, strict=True)]
+
+    # Files. -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def hash(self) -> str:
+        """Sixteen hexadecimal digits over everything in the program; the same as of its file."""
+        return container.content_hash("program", *self._content())
+
+    def save(self, path: str | Path) -> str:
+        """Writes the program; returns its hash."""
+        return container.save(path, "program", *self._content())
+
+    @classmethod
+    def load(cls, path: str | Path) -> "CompiledNetwork":
+        """Reads a program.
+
+        Raises
+        ------
+        ContainerError, CompiledNetworkError
+            If the file is no program, damaged, or compiled by another version of nomul.
+        """
+        content = container.load(path, "program")
+        header = content.header
+        config = Config.from_dict(header["config"], source=str(path))
+        if config.hash != header["config_hash"]:
+            raise CompiledNetworkError(f"{str(path)!r} is for another version of the accelerator (its configuration's "
+                                       f"hash was {header['config_hash']}, now it is {config.hash}): "
+                                       f"compile the network again")
+        return cls(header["name"], config, header["network_hash"], content.tensors["program"],
+                   content.tensors["weights"], content.tensors["parameters"], Tensor(**header["input"]),
+                   header["classes"], header["tensors"], header["metadata"])
+
+    def _content(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        header = {"name": self.name, "config": self.config.to_dict(), "config_hash": self.config_hash,
+                  "network_hash": self.network_hash, "input": vars(self.input), "classes": self.classes,
+                  "tensors": self.tensors, "metadata": self.metadata}
+        return header, {"program": self.program, "weights": self.weights, "parameters": self.parameters}
+
+
+def _row(name: str, layer: dict[str, int], config: Config) -> dict[str, Any]:
+    opcode = Opcode(layer["opcode"])
+    if opcode is Opcode.END:
+        return {"layer": name, "operation": "end"}
+    row = {"layer": name, "kernel": f"{layer['kernel_height']}×{layer['kernel_width']}", "stride": layer["stride"],
+           "input": layer["input_base"], "output": layer["output_base"], "pixels": layer["output_pixels"],
+           "groups": layer["groups"], "shift": layer["shift"], "range": f"{layer['lower']} to {layer['upper']}"}
+    if opcode is Opcode.VECTOR:
+        return row | {"operation": Mode(layer["mode"]).name.lower()}
+    if layer["destination"] == Destination.RESULTS:
+        row["output"] = "results"
+    return row | {"operation": Operator(layer["operator"]).key, "tiles": layer["tiles"],
+                  "weights": layer["weight_base"], "weight words": layer["groups"] * layer["tiles"] * config.columns,
+                  "parameters": layer["parameter_base"]}

@@ -1,0 +1,113 @@
+"""The golden model: runs an integer network in PyTorch, batched, and exactly as the integer contract says.
+
+Sums of integers are exact in float32 as long as they stay below 2^24, whatever their order; so each layer's bound is
+computed from its weights, and decides the number type.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from nomul.gen.spec.operators import Operator
+from nomul.sw.contract import accumulator_range
+from nomul.sw.network import Add, ArrayLayer, AveragePool, IntegerNetwork, Layer, MaxPool, Tensor
+
+__all__ = ["run", "trace"]
+
+#: Images computed at once: large enough for PyTorch to be fast, small enough for the caches.
+_BATCH = 64
+
+
+def run(network: IntegerNetwork, codes: np.ndarray, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
+    """Logits of images.
+
+    Parameters
+    ----------
+    network : IntegerNetwork
+        Checked.
+    codes : np.ndarray
+        uint8 input codes, shape (N, C, H, W).
+    progress : callable, optional
+        Called with (images done, images) after each batch.
+
+    Returns
+    -------
+    np.ndarray
+        int16, shape (N, classes).
+    """
+    last, logits = network.layers[-1].name, [np.zeros((0, network.classes), np.int16)]
+    for tensors in _batches(network, codes):
+        logits.append(tensors[last].numpy()[:, :, 0, 0].astype(np.int16))
+        if progress is not None:
+            progress(sum(map(len, logits)), len(codes))
+    return np.concatenate(logits)
+
+
+def trace(network: IntegerNetwork, codes: np.ndarray) -> dict[str, np.ndarray]:
+    """Every tensor: "input" and one a layer, shape (N, channels, height, width), uint8 codes, the logits int16."""
+    last = network.layers[-1].name
+    batches = [{name: tensor.numpy().astype(np.int16 if name == last else np.uint8)
+                for name, tensor in tensors.items()} for tensors in _batches(network, codes)]
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in network.tensors}
+
+
+def _batches(network: IntegerNetwork, codes: np.ndarray) -> Iterator[dict[str, torch.Tensor]]:
+    """Every tensor (int32) of each batch of images."""
+    grids = network.tensors
+    for start in range(0, len(codes), _BATCH):
+        tensors = {"input": torch.from_numpy(codes[start:start + _BATCH].astype(np.int32))}
+        for layer in network.layers:
+            tensors[layer.name] = _layer(layer, [tensors[name] for name in layer.inputs],
+                                         [grids[name] for name in layer.inputs], network.activation_bits)
+        yield tensors
+
+
+def _layer(layer: Layer, inputs: list[torch.Tensor], grids: list[Tensor], activation_bits: int) -> torch.Tensor:
+    if isinstance(layer, ArrayLayer):
+        around = (layer.padding,) * 4
+        acc = _accumulate(layer, functional.pad(inputs[0], around, value=grids[0].zero_point), activation_bits)
+        product = acc * torch.from_numpy(layer.multiplier.astype(np.int64))[:, None, None]
+        rounded = (product + (1 << layer.shift - 1)) >> layer.shift
+        return (rounded + layer.output.zero_point).clamp(layer.lower, layer.upper).to(torch.int32)
+    if isinstance(layer, Add):
+        first, second = ((x.long() - grid.zero_point) << left
+                         for x, grid, left in zip(inputs, grids, layer.left_shifts, strict=True))
+        rounded = (first + second + (1 << layer.shift >> 1)) >> layer.shift
+        return (rounded + layer.output.zero_point).clamp(layer.lower, layer.upper).to(torch.int32)
+    windows = inputs[0].unfold(2, layer.kernel[0], layer.stride).unfold(3, layer.kernel[1], layer.stride)
+    if isinstance(layer, MaxPool):
+        return windows.amax(dim=(4, 5))
+    return _mean(windows, layer)
+
+
+def _mean(windows: torch.Tensor, layer: AveragePool) -> torch.Tensor:
+    count = layer.kernel[0] * layer.kernel[1]
+    return ((windows.sum(dim=(4, 5)) + count // 2) >> (count.bit_length() - 1)).to(torch.int32)
+
+
+def _accumulate(layer: ArrayLayer, padded: torch.Tensor, activation_bits: int) -> torch.Tensor:
+    """``bias + Σ op``, int64."""
+    smallest, largest = accumulator_range(layer.operator, np.abs(layer.weight), np.zeros_like(layer.bias),
+                                          activation_bits)
+    # All signs equal: a bound on every partial sum, in whatever order the terms are added.
+    bound = int(max(np.abs(smallest).max(), np.abs(largest).max()))
+    weight = torch.from_numpy(layer.weight)
+    if layer.operator is Operator.L1:
+        total = _l1(padded, weight, layer.stride, torch.float32 if bound < 1 << 24 else torch.float64)
+    else:
+        dtype = torch.float32 if bound < 1 << 24 else torch.int32 if bound < 1 << 31 else torch.float64
+        total = functional.conv2d(padded.to(dtype), weight.to(dtype), stride=layer.stride)
+    return total.to(torch.int64) + torch.from_numpy(layer.bias)[:, None, None]
+
+
+def _l1(padded: torch.Tensor, weight: torch.Tensor, stride: int, dtype: torch.dtype) -> torch.Tensor:
+    """``-Σ|x - w|`` by `cdist`, shape (N, channels, rows, columns)."""
+    number, channels = len(padded), len(weight)
+    _, _, height, width = weight.shape
+    windows = padded.unfold(2, height, stride).unfold(3, width, stride).permute(0, 2, 3, 1, 4, 5)
+    rows, columns = windows.shape[1:3]
+    taps = windows.reshape(number * rows * columns, -1).to(dtype)
+    distance = torch.cdist(taps, weight.reshape(channels, -1).to(dtype), p=1.0)
+    return -distance.reshape(number, rows, columns, channels).permute(0, 3, 1, 2)

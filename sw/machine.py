@@ -1,0 +1,191 @@
+"""A plain model of the accelerator's core: runs a program on memory images exactly as `nomul.gen.spec.program` says.
+
+It follows the hardware's arithmetic rather than the contract's: leaves and folded biases, accumulators modulo their
+width, addresses by steps modulo 2^20. So it tells a mistake in the compiler from one in the hardware.
+"""
+
+import numpy as np
+
+from nomul.gen.spec.config import Config
+from nomul.gen.spec.operators import Operator, decode
+from nomul.gen.spec.program import ADDRESS_BITS, MULTIPLIER_BITS, Destination, Mode, Opcode, unpack
+from nomul.sw.compiled import CompiledNetwork
+
+__all__ = ["Machine"]
+
+
+class Machine:
+    """Memories and engines of one configuration.
+
+    Parameters
+    ----------
+    config : Config
+        The accelerator.
+
+    Attributes
+    ----------
+    activations : np.ndarray
+        uint8, shape (activation_words, lanes).
+    results : np.ndarray
+        int16, shape (result_words,).
+    top : int
+        Index of the largest result of the last run.
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        self.activations = np.zeros((config.activation_words, config.lanes), np.uint8)
+        self.results = np.zeros(config.result_words, np.int16)
+        self.top = 0
+
+    def load(self, compiled: CompiledNetwork) -> None:
+        """Takes program, weights and parameters out of their words."""
+        if compiled.config_hash != self._config.hash:
+            raise ValueError(f"the network is compiled for {compiled.config_hash}, this machine is {self._config.hash}")
+        self._compiled = compiled
+        self._program = [unpack(words) for words in compiled.program.tolist()]
+        bits = np.unpackbits(compiled.weights, axis=1, bitorder="little")[:, :self._config.weight_word_bits]
+        codes = bits.reshape(len(bits), self._config.lanes, self._config.weight_bits).astype(np.int64)
+        self._weight_codes = (codes << np.arange(self._config.weight_bits)).sum(axis=2)
+        words = np.zeros((len(compiled.parameters), 8), np.uint8)
+        words[:, :compiled.parameters.shape[1]] = compiled.parameters
+        numbers = words.view("<u8")[:, 0].astype(np.int64)
+        self._bias = self._wrap(numbers)
+        magnitude = numbers >> self._config.accumulator_bits & ((1 << MULTIPLIER_BITS) - 1)
+        negative = numbers >> (self._config.accumulator_bits + MULTIPLIER_BITS) & 1
+        self._multiplier = np.where(negative, -magnitude, magnitude)
+
+    def run(self, image_codes: np.ndarray) -> tuple[np.ndarray, int]:
+        """Logits (int16, shape (classes,)) and index of the largest, of one image (uint8, shape (C, H, W))."""
+        self._store_image(image_codes)
+        for layer in self._layers():
+            self._step(layer)
+        return self.results[:self._compiled.classes].copy(), self.top
+
+    def trace(self, image_codes: np.ndarray) -> dict[str, np.ndarray]:
+        """Every activation tensor right after it was made, unused lanes included: uint8, shape (words·lanes, H, W)."""
+        self._store_image(image_codes)
+        names = list(self._compiled.tensors)
+        tensors = {"input": self._tensor("input")}
+        for name, layer in zip([*names[1:], None], self._layers(), strict=True):
+            self._step(layer)
+            if name is not None:
+                tensors[name] = self._tensor(name)
+        return tensors
+
+    def _layers(self) -> list[dict[str, int]]:
+        opcodes = [layer["opcode"] for layer in self._program]
+        return self._program[:opcodes.index(Opcode.END)]
+
+    def _tensor(self, name: str) -> np.ndarray:
+        where = self._compiled.tensors[name]
+        words = where["height"] * where["width"] * where["channel_words"]
+        codes = self.activations[where["base"]:where["base"] + words].reshape(where["height"], where["width"], -1)
+        return codes.transpose(2, 0, 1).copy()
+
+    def _store_image(self, image_codes: np.ndarray) -> None:
+        registers, lanes = self._compiled.registers(), self._config.lanes
+        channels = registers["INPUT_CHANNELS"]
+        codes = np.frombuffer(self._compiled.image_bytes(image_codes), np.uint8).reshape(-1, channels)
+        padded = np.full((len(codes), -(-channels // lanes) * lanes), registers["INPUT_ZERO"], np.uint8)
+        padded[:, :channels] = codes
+        words = padded.reshape(-1, lanes)
+        self.activations[:len(words)] = words
+
+    def _step(self, layer: dict[str, int]) -> None:
+        (self._array if layer["opcode"] == Opcode.ARRAY else self._vector)(layer)
+
+    # Windows. -----------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _windows(layer: dict[str, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """y, x and address of each output pixel's first tap."""
+        rows, columns = np.divmod(np.arange(layer["output_pixels"]), layer["output_width"])
+        steps = np.where(columns == layer["output_width"] - 1, layer["row_step"], layer["pixel_step"])
+        addresses = layer["input_base"] + np.concatenate([[0], np.cumsum(steps)[:-1]])
+        return (rows * layer["stride"] - layer["padding_top"], columns * layer["stride"] - layer["padding_left"],
+                addresses)
+
+    def _read(self, layer: dict[str, int], y: np.ndarray, x: np.ndarray, addresses: np.ndarray) -> np.ndarray:
+        """One word a pixel, int64, shape (pixels, lanes)."""
+        inside = (y >= 0) & (y < layer["input_height"]) & (x >= 0) & (x < layer["input_width"])
+        words = np.full((len(y), self._config.lanes), layer["pad_code"], np.int64)
+        words[inside] = self.activations[addresses[inside] % (1 << ADDRESS_BITS)]
+        return words
+
+    # Array layers. ------------------------------------------------------------------------------------------
+
+    def _array(self, layer: dict[str, int]) -> None:
+        columns = self._config.columns
+        y, x, addresses = self._windows(layer)
+        for group in range(layer["groups"]):
+            acc = np.zeros((layer["output_pixels"], columns), np.int64)
+            weight_address = layer["weight_base"] + group * layer["tiles"] * columns
+            step = 0
+            for tile in range(layer["tiles"]):
+                row, column = divmod(tile // layer["channel_words"], layer["kernel_width"])
+                taps = self._read(layer, y + row, x + column, addresses + step)
+                codes = self._weight_codes[weight_address:weight_address + columns]
+                acc = self._wrap(acc + self._leaf_sums(Operator(layer["operator"]), taps, codes))
+                weight_address += columns
+                row_end = (tile + 1) % (layer["channel_words"] * layer["kernel_width"]) == 0
+                step += layer["tap_row_step"] if row_end else 1
+            first = layer["parameter_base"] + group * columns
+            outputs = self._requantize(layer, acc, slice(first, first + columns))
+            store = self._store_results if layer["destination"] == Destination.RESULTS else self._store_codes
+            store(layer, group, outputs)
+        if layer["destination"] == Destination.RESULTS:
+            self.top = int(np.argmax(self.results[:layer["results"]]))
+
+    def _leaf_sums(self, operator: Operator, taps: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """What each column adds for each pixel, shape (pixels, columns)."""
+        weights = decode(operator, codes, self._config)
+        x = taps[:, None, :]
+        if operator is Operator.L1:
+            return x.sum(axis=2) - 2 * np.maximum(x - weights, 0).sum(axis=2)
+        products = x * np.abs(weights)
+        return np.where(weights < 0, ~products, products).sum(axis=2)
+
+    def _wrap(self, values: np.ndarray) -> np.ndarray:
+        """Two's complement of `accumulator_bits`."""
+        above = 64 - self._config.accumulator_bits
+        return values << above >> above
+
+    def _requantize(self, layer: dict[str, int], acc: np.ndarray, parameters: slice) -> np.ndarray:
+        product = self._wrap(acc + self._bias[parameters]) * self._multiplier[parameters]
+        rounded = (product + (1 << layer["shift"] - 1)) >> layer["shift"]
+        return np.clip(rounded + layer["zero_point"], layer["lower"], layer["upper"])
+
+    def _store_codes(self, layer: dict[str, int], group: int, outputs: np.ndarray) -> None:
+        pixels = layer["output_base"] + np.arange(layer["output_pixels"]) * layer["output_pixel_step"]
+        for column in range(self._config.columns):
+            word, lane = divmod(group * self._config.columns + column, self._config.lanes)
+            if word < layer["output_pixel_step"]:
+                self.activations[pixels + word, lane] = outputs[:, column]
+
+    def _store_results(self, layer: dict[str, int], group: int, outputs: np.ndarray) -> None:
+        first = group * self._config.columns
+        count = min(self._config.columns, layer["results"] - first)
+        self.results[first:first + count] = outputs[0, :count]
+
+    # Vector layers. -----------------------------------------------------------------------------------------
+
+    def _vector(self, layer: dict[str, int]) -> None:
+        y, x, addresses = self._windows(layer)
+        pixels = np.arange(layer["output_pixels"])
+        for word in range(layer["groups"]):
+            taps, step = [], word
+            for row in range(layer["kernel_height"]):
+                for column in range(layer["kernel_width"]):
+                    taps.append(self._read(layer, y + row, x + column, addresses + step))
+                    last = column == layer["kernel_width"] - 1
+                    step += layer["tap_row_step"] if last else layer["channel_words"]
+            if layer["mode"] == Mode.MAX:
+                outputs = np.max(taps, axis=0)
+            else:
+                total = layer["offset"] + (np.sum(taps, axis=0) << layer["left_shift"])
+                if layer["two_operands"]:
+                    second = self.activations[layer["second_base"] + pixels * layer["channel_words"] + word]
+                    total = total + (second.astype(np.int64) << layer["second_left_shift"])
+                outputs = np.clip(total >> layer["shift"], layer["lower"], layer["upper"])
+            self.activations[layer["output_base"] + pixels * layer["output_pixel_step"] + word] = outputs

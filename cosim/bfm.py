@@ -4,13 +4,22 @@ Everything is driven at the falling edge and sampled when the signals have settl
 will see them. So it does not matter in which order a simulator runs registers and benches at the rising edge.
 """
 
+import json
+import os
 import random
 from collections.abc import Iterable
 
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly
 
-__all__ = ["get_bytes", "put_bytes", "start"]
+from nomul.gen.spec.config import Config
+
+__all__ = ["bench_config", "get_bytes", "put_bytes", "start"]
+
+
+def bench_config() -> Config:
+    """The configuration that the bench's component was made from (see `nomul.cosim.benches`)."""
+    return Config.from_dict(json.loads(os.environ["NOMUL_CONFIG"]), source="NOMUL_CONFIG")
 
 
 async def start(dut) -> None:

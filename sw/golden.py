@@ -93,13 +93,13 @@ def _accumulate(layer: ArrayLayer, padded: torch.Tensor, activation_bits: int) -
                                           activation_bits)
     # All signs equal: a bound on every partial sum, in whatever order the terms are added.
     bound = int(max(np.abs(smallest).max(), np.abs(largest).max()))
-    weight = torch.from_numpy(layer.weight)
+    weight = torch.tensor(layer.weight)
     if layer.operator is Operator.L1:
         total = _l1(padded, weight, layer.stride, torch.float32 if bound < 1 << 24 else torch.float64)
     else:
         dtype = torch.float32 if bound < 1 << 24 else torch.int32 if bound < 1 << 31 else torch.float64
         total = functional.conv2d(padded.to(dtype), weight.to(dtype), stride=layer.stride)
-    return total.to(torch.int64) + torch.from_numpy(layer.bias)[:, None, None]
+    return total.to(torch.int64) + torch.tensor(layer.bias)[:, None, None]
 
 
 def _l1(padded: torch.Tensor, weight: torch.Tensor, stride: int, dtype: torch.dtype) -> torch.Tensor:

@@ -26,7 +26,8 @@ lane by lane. Tap addresses advance by `channel_words` within a kernel row and b
 window addresses as in ARRAY; taps outside the map read as `pad_code`. Channel word w starts at `input_base` + w and
 writes to `output_base` + w.
 MAX: `y = max over taps`. ADD: `y = clamp((offset + Σ(tap << left_shift) + (second << second_left_shift)) >> shift,
-lower, upper)`, where the second operand (only if `two_operands`) is the word at `second_base` + pixel·channel_words + w.
+lower, upper)`, where the second operand (only if `two_operands`) is the word at
+`second_base` + pixel·channel_words + w.
 `offset` holds the rounding constant and all zero points, so it is the compiler's business; >> is a floor shift.
 """
 

@@ -1,6 +1,6 @@
 """The framed link in hardware: bytes to whole, checked frames and back (`nomul.gen.spec.frames`)."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.memory import Memory
@@ -116,6 +116,12 @@ class FrameReceiver(wiring.Component):
         return m
 
 
+def _byte_of(value, index) -> Value:
+    # Not `word_select`, which multiplies the index by 8.
+    value = Value.cast(value)
+    return Array(value[n:n + 8] for n in range(0, len(value), 8))[index]
+
+
 class FrameTransmitter(wiring.Component):
     """Writes frames: header, payload and CRC with escapes, then `END`.
 
@@ -161,8 +167,7 @@ class FrameTransmitter(wiring.Component):
         with m.FSM():
             with m.State("Header"):
                 m.d.comb += [
-                    byte.eq(Value.cast(self.header.payload).word_select(index, 8)), valid.eq(self.header.valid),
-                    crc.valid.eq(moved),
+                    byte.eq(_byte_of(self.header.payload, index)), valid.eq(self.header.valid), crc.valid.eq(moved),
                 ]
                 m.d.sync += remaining.eq(self.header.payload.length)
                 with m.If(moved & (index == HEADER_BYTES - 1)):
@@ -180,7 +185,7 @@ class FrameTransmitter(wiring.Component):
                     with m.If(moved):
                         m.d.sync += remaining.eq(remaining - 1)
             with m.State("Check"):
-                m.d.comb += [byte.eq(crc.crc.word_select(index, 8)), valid.eq(1)]
+                m.d.comb += [byte.eq(_byte_of(crc.crc, index)), valid.eq(1)]
                 with m.If(moved & (index == CHECK_BYTES - 1)):
                     m.next = "End"
             with m.State("End"):

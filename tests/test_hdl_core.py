@@ -1,0 +1,204 @@
+"""The whole core, in Amaranth's own simulator: single layers against loops, networks against the NumPy reference."""
+
+import numpy as np
+import pytest
+
+from nomul.gen.spec.operators import Operator, encode, fold
+from nomul.gen.spec.program import ADDRESS_BITS, Opcode, pack
+from nomul.gen.spec.registers import Region, address_of
+from nomul.hdl.core import Core
+from nomul.hdl.sim import simulate
+from nomul.sw import reference
+from nomul.sw.compile import compile_network
+
+from .hardware import small_config
+from .networks import random_network
+
+
+def pack_codes(codes, bits):
+    """One memory word, the first code in the low bits."""
+    return sum(int(code) << bits * n for n, code in enumerate(codes))
+
+
+class Host:
+    """Drives a HostBus from a test bench."""
+
+    def __init__(self, ctx, bus):
+        self.ctx, self.bus = ctx, bus
+
+    async def write(self, region, address, *words):
+        for n, word in enumerate(words):
+            for port, value in (("region", region), ("address", address + n), ("write_data", word), ("write_enable", 1)):
+                self.ctx.set(getattr(self.bus, port), value)
+            await self.ctx.tick()
+        self.ctx.set(self.bus.write_enable, 0)
+
+    async def read(self, region, address):
+        for port, value in (("region", region), ("address", address), ("read_enable", 1)):
+            self.ctx.set(getattr(self.bus, port), value)
+        await self.ctx.tick()
+        self.ctx.set(self.bus.read_enable, 0)
+        await self.ctx.tick()
+        return self.ctx.get(self.bus.read_data)
+
+    async def load(self, compiled):
+        await self.write(Region.PROGRAM, 0, *(int(word) for word in compiled.program.reshape(-1)))
+        for region, words in ((Region.WEIGHTS, compiled.weights), (Region.PARAMETERS, compiled.parameters)):
+            await self.write(region, 0, *(int.from_bytes(word.tobytes(), "little") for word in words))
+        for name, value in compiled.registers().items():
+            await self.write(Region.REGISTERS, address_of(name), value)
+
+    async def run(self, image):
+        await self.write(Region.INPUT, 0)
+        for n, code in enumerate(image):
+            await self.write(Region.INPUT, n, code)
+        await self.start()
+
+    async def start(self):
+        self.ctx.set(self.bus.start, 1)
+        await self.ctx.tick()
+        self.ctx.set(self.bus.start, 0)
+        while self.ctx.get(self.bus.busy):
+            await self.ctx.tick()
+
+
+def run_core(config, network, images):
+    """Logits, TOP and CYCLES of each image."""
+    compiled = compile_network(network, config)
+    dut = Core(config)
+    answers = []
+
+    async def bench(ctx):
+        host = Host(ctx, dut.bus)
+        await host.load(compiled)
+        for image in images:
+            await host.run(compiled.image_bytes(image))
+            logits = [await host.read(Region.RESULTS, n) for n in range(compiled.classes)]
+            top = await host.read(Region.REGISTERS, address_of("TOP"))
+            cycles = await host.read(Region.REGISTERS, address_of("CYCLES"))
+            answers.append((np.array(logits, np.uint16).astype(np.int16), top, cycles))
+
+    simulate(dut, bench, limit=2_000_000)
+    return answers
+
+
+def random_layer(config, operator, chance):
+    """A random ARRAY layer written by hand: descriptor, integer weights, parameters; channels fill all words."""
+    channel_words, groups = chance.integers(1, 3), chance.integers(1, 4)
+    kernel_height, kernel_width, stride = chance.integers(1, 4), chance.integers(1, 4), chance.integers(1, 3)
+    padding_top, padding_left = chance.integers(0, kernel_height), chance.integers(0, kernel_width)
+    height, width = chance.integers(3, 6), chance.integers(3, 6)
+    output_height = (height + padding_top - kernel_height) // stride + 1
+    output_width = (width + padding_left - kernel_width) // stride + 1
+    weights = {
+        Operator.L1: lambda size: chance.integers(0, 2**config.l1_weight_bits, size),
+        Operator.SHIFT: lambda size: chance.choice([-1, 0, 1], size) << chance.integers(
+            0, config.shift_exponents, size),
+        Operator.SIGN: lambda size: chance.choice([-1, 0, 1], size),
+    }[operator]((groups * config.columns, kernel_height, kernel_width, channel_words * config.lanes))
+    layer = {name: int(value) for name, value in {
+        "opcode": Opcode.ARRAY, "operator": operator, "stride": stride,
+        "padding_top": padding_top, "padding_left": padding_left,
+        "kernel_height": kernel_height, "kernel_width": kernel_width,
+        "pad_code": chance.integers(0, 2**config.activation_bits),
+        "input_height": height, "input_width": width, "channel_words": channel_words,
+        "input_base": -(padding_top * width + padding_left) * channel_words % 2**ADDRESS_BITS,
+        "tap_row_step": (width - kernel_width) * channel_words + 1,
+        "pixel_step": stride * channel_words,
+        "row_step": (stride * width - (output_width - 1) * stride) * channel_words % 2**ADDRESS_BITS,
+        "output_width": output_width, "output_pixels": output_height * output_width, "output_base": 100,
+        "output_pixel_step": -(-groups * config.columns // config.lanes), "groups": groups,
+        "tiles": kernel_height * kernel_width * channel_words,
+        "shift": chance.integers(8, 20), "zero_point": chance.integers(0, 2**config.activation_bits),
+        "lower": 0, "upper": 2**config.activation_bits - 1,
+    }.items()}
+    biases = chance.integers(-1000, 1000, len(weights))
+    multipliers = chance.integers(1 - 2**8, 2**8, len(weights))
+    return layer, weights, biases, multipliers
+
+
+def array_layer_by_hand(layer, operator, weights, biases, multipliers, memory):
+    """Output codes, shape (pixels, channels), of loops over the definition."""
+    lanes = memory.shape[1]
+    height, width, words = layer["input_height"], layer["input_width"], layer["channel_words"]
+    image = memory[:height * width * words].reshape(height, width, words * lanes)
+    outputs = []
+    for pixel in range(layer["output_pixels"]):
+        top = pixel // layer["output_width"] * layer["stride"] - layer["padding_top"]
+        left = pixel % layer["output_width"] * layer["stride"] - layer["padding_left"]
+        sums = biases.astype(object)
+        for row in range(layer["kernel_height"]):
+            for column in range(layer["kernel_width"]):
+                y, x = top + row, left + column
+                inside = 0 <= y < height and 0 <= x < width
+                taps = image[y, x] if inside else np.full(words * lanes, layer["pad_code"])
+                tap_weights = weights[:, row, column]
+                terms = -abs(taps - tap_weights) if operator is Operator.L1 else taps * tap_weights
+                sums = sums + terms.sum(axis=1)
+        half = 1 << layer["shift"] - 1
+        outputs.append([min(max(((int(total) * int(multiplier) + half) >> layer["shift"]) + layer["zero_point"],
+                                layer["lower"]), layer["upper"])
+                        for total, multiplier in zip(sums, multipliers, strict=True)])
+    return np.array(outputs)
+
+
+CONFIGS = {
+    "square": {},
+    "more lanes": {"lanes": 8, "columns": 2, "requantizers": 2},
+    "more columns": {"lanes": 2, "columns": 8, "block_pixels": 5, "requantizers": 3},
+    "narrow": {"activation_bits": 4, "l1_weight_bits": 3, "shift_exponents": 4, "accumulator_bits": 20,
+               "tree_levels_per_register": 0},
+}
+
+
+@pytest.mark.parametrize("operator", Operator)
+@pytest.mark.parametrize("shape", CONFIGS)
+def test_array_layers_give_what_loops_over_the_definition_give(shape, operator):
+    config = small_config(weight_words=4096, activation_words=512, **CONFIGS[shape])
+    chance = np.random.default_rng([list(CONFIGS).index(shape), operator])
+    dut = Core(config)
+    expected, found = [], []
+
+    async def bench(ctx):
+        host = Host(ctx, dut.bus)
+        await host.write(Region.REGISTERS, address_of("NETWORK_LOW"), 1)
+        for _ in range(3):
+            layer, weights, biases, multipliers = random_layer(config, operator, chance)
+            memory = chance.integers(0, 2**config.activation_bits, (100, config.lanes))
+            await host.write(Region.PROGRAM, 0, *pack(**layer), *pack(opcode=Opcode.END))
+            await host.write(Region.ACTIVATIONS, 0, *(pack_codes(word, config.activation_bits) for word in memory))
+            tiles = encode(operator, weights, config).reshape(
+                layer["groups"], config.columns, layer["tiles"], config.lanes).swapaxes(1, 2)
+            await host.write(Region.WEIGHTS, 0, *(pack_codes(word, config.weight_bits)
+                                                  for word in tiles.reshape(-1, config.lanes)))
+            stored = (biases + fold(operator, weights)) % 2**config.accumulator_bits
+            await host.write(Region.PARAMETERS, 0, *(
+                int(bias) | (abs(int(m)) | (int(m) < 0) << 16) << config.accumulator_bits
+                for bias, m in zip(stored, multipliers, strict=True)))
+            await host.start()
+            codes = array_layer_by_hand(layer, operator, weights, biases, multipliers, memory)
+            expected.append(codes.tolist())
+            step, base = layer["output_pixel_step"], layer["output_base"]
+            words = [await host.read(Region.ACTIVATIONS, base + n) for n in range(len(codes) * step)]
+            lanes = [word >> config.activation_bits * lane & (1 << config.activation_bits) - 1
+                     for word in words for lane in range(config.lanes)]
+            found.append(np.array(lanes).reshape(len(codes), -1)[:, :codes.shape[1]].tolist())
+
+    simulate(dut, bench, limit=200_000)
+    assert found == expected
+
+
+@pytest.mark.parametrize("shape", CONFIGS)
+@pytest.mark.parametrize("seed", range(3))
+def test_core_computes_what_the_reference_computes(shape, seed):
+    config = small_config(weight_words=4096, parameter_words=256, activation_words=512, program_layers=32,
+                          **CONFIGS[shape])
+    network = random_network(seed, config)
+    codes = np.random.default_rng(seed).integers(
+        0, 2**config.activation_bits, (2, network.input.channels, network.input.height, network.input.width))
+    expected = reference.trace(network, codes.astype(np.uint8))
+    answers = run_core(config, network, codes.astype(np.uint8))
+    for n, (logits, top, cycles) in enumerate(answers):
+        np.testing.assert_array_equal(logits, expected[network.layers[-1].name][n].reshape(-1))
+        assert top == int(np.argmax(logits))
+        assert cycles > 0

@@ -28,7 +28,8 @@ class Host:
 
     async def write(self, region, address, *words):
         for n, word in enumerate(words):
-            for port, value in (("region", region), ("address", address + n), ("write_data", word), ("write_enable", 1)):
+            for port, value in (("region", region), ("address", address + n), ("write_data", word),
+                                ("write_enable", 1)):
                 self.ctx.set(getattr(self.bus, port), value)
             await self.ctx.tick()
         self.ctx.set(self.bus.write_enable, 0)
@@ -189,7 +190,7 @@ def test_array_layers_give_what_loops_over_the_definition_give(shape, operator):
 
 
 @pytest.mark.parametrize("shape", CONFIGS)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_core_computes_what_the_reference_computes(shape, seed):
     config = small_config(weight_words=4096, parameter_words=256, activation_words=512, program_layers=32,
                           **CONFIGS[shape])

@@ -59,6 +59,7 @@ class HostProcessor(wiring.Component):
         # Sequence numbers.
         expected = Signal(8)
         answered = Signal()             # a request has been taken: `expected - 1` may be repeated
+        again = Signal()                # this request is a repetition
         nak_due, nak = Signal(), Signal()
 
         # Words of `subject.region` from `subject.address`, `subject.count` to go, are moved byte by byte.
@@ -110,7 +111,7 @@ class HostProcessor(wiring.Component):
                 with m.Elif(frame.valid):
                     repeated = answered & (request.sequence == (expected - 1)[:8])
                     with m.If((request.operation == Operation.SYNC) | (request.sequence == expected) | repeated):
-                        m.d.sync += [expected.eq(request.sequence + 1), answered.eq(1)]
+                        m.d.sync += [expected.eq(request.sequence + 1), answered.eq(1), again.eq(repeated)]
                         m.next = "Dispatch"
                     with m.Else():
                         m.d.comb += frame.take.eq(1)
@@ -209,6 +210,8 @@ class HostProcessor(wiring.Component):
                     refuse(Status.BAD_LENGTH)
                 with m.Elif(request.length > depth(Region.INPUT, config)):
                     refuse(Status.BAD_ADDRESS)
+                with m.Elif(again):         # layers may have overwritten the image, but the results are still there
+                    m.next = "Run"
                 with m.Elif(request.length != 0):
                     work_on(Region.INPUT, 0, request.length)
                     m.next = "Collect"

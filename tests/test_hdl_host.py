@@ -229,6 +229,16 @@ def test_only_sync_moves_the_expected_number_and_the_last_request_may_be_repeate
     assert device.writes == 3
 
 
+def test_a_repeated_run_is_answered_again_but_not_run_again():
+    run = encode(3, Operation.RUN, b"abc")
+    device = Device(encode(0, Operation.SYNC) + encode(1, *register("NETWORK_LOW", 1))
+                    + encode(2, *register("RESULT_COUNT", 3)) + run + run)
+    *_, first, second = frames_of(device.answers)
+    assert first == second == (3, Operation.RUN | ANSWER, first[2])
+    assert first[2][0] == Status.OK
+    assert device.starts == 1
+
+
 def test_damaged_frame_is_answered_by_the_number_that_is_expected():
     line = encode(3, Operation.SYNC) + b"garbage" + bytes([END]) + encode(4, *read(Region.WEIGHTS, 0, 3))
     device = Device(line)

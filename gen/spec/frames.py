@@ -7,7 +7,8 @@ are ignored. So a receiver finds the next frame whatever happened to the last on
 
 The host sends requests, the device answers each with the same sequence number, operation + `ANSWER`, and a payload
 that begins with a status byte. The device takes a request only whole and with a right CRC, and only if its sequence
-number is the expected one, or the one just answered (a repetition, run again: every request may be run twice).
+number is the expected one, or the one just answered: a repetition, carried out again, except that a repeated RUN is
+only answered again (an image may be gone when it has been run; the results are not).
 It answers a frame that it cannot take with `NAK`, whose sequence number is the expected one. `SYNC` is always taken
 and sets the expected number to its own + 1. Several requests may be under way; they are answered in order.
 

@@ -91,7 +91,7 @@ class DeviceModel:
             return self._nak()
         self._expected, self._answered = (sequence + 1) & 0xFF, True
         try:
-            answer = bytes([Status.OK]) + self._carry_out(operation, payload)
+            answer = bytes([Status.OK]) + self._carry_out(operation, payload, repeated)
         except _RefusalError as refusal:
             answer = bytes([refusal.status])
         self._answers += encode(sequence, operation | ANSWER, answer)
@@ -99,7 +99,7 @@ class DeviceModel:
     def _nak(self) -> None:
         self._answers += encode(self._expected, Operation.NAK | ANSWER, bytes([Status.OK]))
 
-    def _carry_out(self, operation: int, payload: bytes) -> bytes:
+    def _carry_out(self, operation: int, payload: bytes, repeated: bool) -> bytes:
         match operation:
             case Operation.SYNC:
                 if payload:
@@ -115,7 +115,7 @@ class DeviceModel:
                 region, start, stop = self._span(payload, words=int.from_bytes(payload[4:], "little"))
                 return zlib.crc32(self.memories[region][start:stop]).to_bytes(4, "little")
             case Operation.RUN:
-                return self._run_image(payload)
+                return self._run_image(payload, repeated)
         raise _RefusalError(Status.BAD_OPERATION)
 
     def _span(self, subject: bytes, *, count: int = 0, words: int = 0, writing: bool = False) -> tuple:
@@ -159,7 +159,7 @@ class DeviceModel:
                 self.memories[region][start + n:start + n + size] = word.to_bytes(size, "little")
         return b""
 
-    def _run_image(self, image: bytes) -> bytes:
+    def _run_image(self, image: bytes, repeated: bool) -> bytes:
         config, count = self._config, self.register("RESULT_COUNT")
         if not self.register("STATUS") >> StatusBit.LOADED & 1:
             raise _RefusalError(Status.NO_NETWORK)
@@ -167,11 +167,12 @@ class DeviceModel:
             raise _RefusalError(Status.BAD_LENGTH)
         if len(image) > len(self.memories[Region.INPUT]):
             raise _RefusalError(Status.BAD_ADDRESS)
-        self.memories[Region.INPUT][:len(image)] = image
-        results, cycles = self._run(self.memories)
-        for n, value in enumerate(results):
-            self.memories[Region.RESULTS][2 * n:2 * n + 2] = int(value).to_bytes(2, "little", signed=True)
-        self._set("CYCLES", cycles)
-        self._set("TOP", max(range(len(results)), key=results.__getitem__, default=0))
+        if not repeated:
+            self.memories[Region.INPUT][:len(image)] = image
+            results, cycles = self._run(self.memories)
+            for n, value in enumerate(results):
+                self.memories[Region.RESULTS][2 * n:2 * n + 2] = int(value).to_bytes(2, "little", signed=True)
+            self._set("CYCLES", cycles)
+            self._set("TOP", max(range(len(results)), key=results.__getitem__, default=0))
         return self.memories[Region.REGISTERS][4 * address_of("CYCLES"):4 * address_of("CYCLES") + 4] \
             + self.register("TOP").to_bytes(2, "little") + self.memories[Region.RESULTS][:2 * count]

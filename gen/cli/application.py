@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         package = (error.name or "").partition(".")[0]
         if package not in _EXTRAS:
             raise
-        return _fail(f"this command needs {package}, which is not installed: pip install nomul[{_EXTRAS[package]}]")
+        return _fail(f"this command needs {package}, which is not installed: pip install 'nomul[{_EXTRAS[package]}]'")
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
 

@@ -37,7 +37,9 @@ def _run(arguments: Namespace) -> int:
     from nomul.gen.cli.flow import prepare, run_on
     from nomul.gen.cli.ports import VIRTUAL, connect
     from nomul.gen.emit import generate
+    from nomul.gen.guard import multiply_cells
     from nomul.gen.presets import load_config
+    from nomul.hdl.accelerator import Accelerator
 
     config, prepared = load_config(arguments.config), []
     for name in NETWORKS:
@@ -46,8 +48,9 @@ def _run(arguments: Namespace) -> int:
             f"quantized, compiled ({prepared[-1].compiled.weight_stream_bytes} bytes of weights and parameters)")
     with working("generate the accelerator"):
         files = generate(config, folder / "accelerator")
+        multipliers = len(multiply_cells(Accelerator(config)))
     say(f"accelerator: {config.lanes}×{config.columns} processing elements, configuration {config.hash}, "
-        f"no multiplier")
+        f"{multipliers} multipliers")
     with connect(VIRTUAL, config) as board:
         reports = []
         for one in prepared:
@@ -57,9 +60,9 @@ def _run(arguments: Namespace) -> int:
     if arguments.json:
         write_json(arguments.json, {"networks": [report.to_dict() for report in reports],
                                     "config": config.to_dict(), "config_hash": config.hash,
-                                    "files": [str(path) for path in files]})
+                                    "multipliers": multipliers, "files": [str(path) for path in files]})
         say(f"results: {arguments.json}")
-    return int(any(report.differing_bits for report in reports))
+    return int(multipliers > 0 or any(report.differing_bits for report in reports))
 
 
 def _show(reports: "Sequence[Report]", accelerator: Sequence[str]) -> None:

@@ -35,10 +35,10 @@ def describe(path: Path) -> dict[str, Any]:
     from nomul.sw import container
 
     content = container.load(path)
-    tensors = {name: {"type": str(value.dtype), "shape": list(value.shape)}
-               for name, value in content.tensors.items()}
+    arrays = {name: {"type": str(value.dtype), "shape": list(value.shape)}
+              for name, value in content.tensors.items()}
     result = {"kind": content.kind, "version": content.version, "hash": content.hash, **content.header,
-              "tensors": tensors}
+              "arrays": arrays}
     return result | _DETAILS.get(content.kind, lambda path: {})(path)
 
 
@@ -81,9 +81,8 @@ def _program(path: Path) -> dict[str, Any]:
     from nomul.sw.compiled import CompiledNetwork
 
     compiled = CompiledNetwork.load(path)
-    layers = [{"index": index, **{key: value for key, value in unpack(words.tolist()).items() if value}}
-              for index, words in enumerate(compiled.program)]
-    return {"layers": layers, "weight_stream_bytes": compiled.weight_stream_bytes}
+    return {"weight_stream_bytes": compiled.weight_stream_bytes, "layers": compiled.summary(), "descriptors": [
+        {key: value for key, value in unpack(words.tolist()).items() if value} for words in compiled.program]}
 
 
 _DETAILS: dict[str, Callable[[Path], dict[str, Any]]] = {"network": _network, "program": _program}

@@ -3,6 +3,7 @@
 Bars appear only on a terminal, so that a pipe or a log gets no control codes.
 """
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ ProgressCallback = Callable[[int, int], None]
 
 #: Width of tables that go to a pipe or a file, where nothing must be cut off.
 _WIDE = 1000
+
+_NUMBER = re.compile(r"(-?\d+(\.\d+)?)?")
 
 
 @contextmanager
@@ -50,8 +53,8 @@ def say(text: str = "") -> None:
     print(text, flush=True)
 
 
-def show_table(rows: Sequence[Sequence[object]], header: Sequence[str] = (), *, title: str | None = None) -> None:
-    """Prints a table: the first column to the left, the others to the right.
+def show_table(rows: Sequence[Sequence[object]], header: Sequence[str] = ()) -> None:
+    """Prints a table: columns of numbers to the right, others to the left.
 
     Parameters
     ----------
@@ -59,13 +62,11 @@ def show_table(rows: Sequence[Sequence[object]], header: Sequence[str] = (), *, 
         Cells, shown by `str`.
     header : sequence of str
         Names of the columns; none by default.
-    title : str, optional
-        A line above.
     """
-    table = Table(box=None, show_header=bool(header), pad_edge=False, title=title, title_justify="left",
-                  title_style="bold", header_style="bold", padding=(0, 2, 0, 0))
+    table = Table(box=None, show_header=bool(header), pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for index in range(len(rows[0]) if rows else len(header)):
-        table.add_column(header[index] if header else "", justify="right" if index else "left", overflow="fold")
+        numbers = all(_NUMBER.fullmatch(str(row[index])) for row in rows)
+        table.add_column(header[index] if header else "", justify="right" if numbers else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(str, row))
     terminal = sys.stdout.isatty()

@@ -114,14 +114,17 @@ class CompiledNetwork:
             raise CompiledNetworkError(f"{str(path)!r} is for another version of the accelerator (its configuration's "
                                        f"hash was {header['config_hash']}, now it is {config.hash}): "
                                        f"compile the network again")
+        tensors = {place.pop("name"): place for place in header["tensors"]}
         return cls(header["name"], config, header["network_hash"], content.tensors["program"],
                    content.tensors["weights"], content.tensors["parameters"], Tensor(**header["input"]),
-                   header["classes"], header["tensors"], header["metadata"])
+                   header["classes"], tensors, header["metadata"])
 
     def _content(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         header = {"name": self.name, "config": self.config.to_dict(), "config_hash": self.config_hash,
                   "network_hash": self.network_hash, "input": vars(self.input), "classes": self.classes,
-                  "tensors": self.tensors, "metadata": self.metadata}
+                  # A list, because the order counts and a file's header is sorted by keys.
+                  "tensors": [{"name": name, **place} for name, place in self.tensors.items()],
+                  "metadata": self.metadata}
         return header, {"program": self.program, "weights": self.weights, "parameters": self.parameters}
 
 

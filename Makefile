@@ -11,6 +11,7 @@
 # TORCH_INDEX=ADDRESS     package index for PyTorch; the CPU index of PyTorch's installation page saves gigabytes
 
 PYTHON ?= python3
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 VENV   := .venv
 BIN    := $(VENV)/bin
 TORCH  := torch==2.13.0

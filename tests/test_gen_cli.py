@@ -196,7 +196,8 @@ def test_inspect_shows_a_network_and_its_program(capsys, network, program):
     assert compiled["network_hash"] == values["hash"]
     assert compiled["config_hash"] == load_config("tiny").hash
     assert compiled["descriptors"][0]["opcode"] == 1
-    assert compiled["descriptors"][-1] == {}
+    assert [layer["layer"] for layer in compiled["layers"]] == ["conv", "pool", "adder", "sign", "results", ""]
+    assert compiled["descriptors"][-1] == {"opcode": 0}
 
 
 def test_inspect_shows_a_manifest(capsys, tmp_path):

@@ -88,7 +88,7 @@ def prepare(name: str, folder: Path, config: Config, *, fresh: bool = False) -> 
     paths = {kind: folder / f"{name}.{kind}" for kind in ("checkpoint", "network", "program")}
     earlier = None if fresh else reusable(name, paths["checkpoint"])
     checkpoint = earlier or train_to_file(name, paths["checkpoint"])
-    network = quantize_checkpoint(checkpoint, paths["network"])
+    network = quantize_checkpoint(checkpoint, paths["network"], config)
     with working(f"compile {name}"):
         compiled = compile_network(network, config)
         compiled.save(paths["program"])

@@ -82,7 +82,8 @@ def _program(path: Path) -> dict[str, Any]:
 
     compiled = CompiledNetwork.load(path)
     return {"weight_stream_bytes": compiled.weight_stream_bytes, "layers": compiled.summary(), "descriptors": [
-        {key: value for key, value in unpack(words.tolist()).items() if value} for words in compiled.program]}
+        {key: value for key, value in unpack(words.tolist()).items() if value or key == "opcode"}
+        for words in compiled.program]}
 
 
 _DETAILS: dict[str, Callable[[Path], dict[str, Any]]] = {"network": _network, "program": _program}

@@ -69,5 +69,10 @@ def show_table(rows: Sequence[Sequence[object]], header: Sequence[str] = ()) -> 
         table.add_column(header[index] if header else "", justify="right" if numbers else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(str, row))
-    terminal = sys.stdout.isatty()
-    Console(width=None if terminal else _WIDE, markup=False, highlight=False).print(table)
+    if sys.stdout.isatty():
+        Console(markup=False, highlight=False).print(table)
+    else:
+        console = Console(width=_WIDE, markup=False, highlight=False)
+        with console.capture() as capture:
+            console.print(table)
+        say("\n".join(line.rstrip() for line in capture.get().splitlines()))

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.grad import conv2d_weight
 
 from nomul.sw.native import NativeError, load_library
 
@@ -68,7 +69,7 @@ class _L1Convolution(torch.autograd.Function):
             x_gradient = kernel(x, weight, gradient, ctx.stride, ctx.padding)
         if ctx.needs_input_grad[1]:
             # Σ_p (x - w)·g = Σ_p x·g - w·Σ_p g: a convolution and a sum, so no kernel of our own is needed.
-            products = torch.nn.grad.conv2d_weight(x, weight.shape, gradient, ctx.stride, ctx.padding)
+            products = conv2d_weight(x, weight.shape, gradient, ctx.stride, ctx.padding)
             weight_gradient = products - weight * gradient.sum((0, 2, 3))[:, None, None, None]
             if ctx.eta is not None:
                 norm = weight_gradient.norm().clamp(min=1e-12)

@@ -27,16 +27,16 @@ class Recipe:
         Peak rate of L1 weights, which start at N(0, 1) and need a far larger one.
     weight_decay : float
         Of shift weights; L1 weights, whose origin is nothing special, and batch norms have none.
-    jitter : int
+    jitter : float
         Training images are moved by up to so many pixels in both directions, filled with 0.
     """
 
-    epochs: int = 30
+    epochs: int = 60
     batch: int = 32
     learning_rate: float = 4e-3
-    adder_learning_rate: float = 0.1
+    adder_learning_rate: float = 0.2
     weight_decay: float = 0.0
-    jitter: int = 1
+    jitter: float = 0.5
 
 
 #: What the demo trains each network with.
@@ -107,7 +107,9 @@ def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
 
 
 def _parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict]:
-    adders, norms, others = [], [], []
+    adders: list[nn.Parameter] = []
+    norms: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for module in model.modules():
         kind = adders if isinstance(module, (L1Conv2d, L1Linear)) else \
             norms if isinstance(module, nn.modules.batchnorm._BatchNorm) else others
@@ -124,15 +126,17 @@ def _batches(dataset: Dataset, recipe: Recipe, generator: torch.Generator) -> It
     order = torch.randperm(len(dataset.train_images), generator=generator)
     for chosen in order.split(recipe.batch):
         if len(chosen) > 1:  # a batch norm has no variance over one image
-            yield _jitter(dataset.train_images[chosen], recipe.jitter, generator), dataset.train_labels[chosen]
+            images = _jitter(dataset.train_images[chosen], recipe.jitter, generator)
+            yield images, dataset.train_labels[chosen]
 
 
-def _jitter(images: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
-    """Every image moved by its own random distance, up to `pixels` in both directions."""
+def _jitter(images: Tensor, pixels: float, generator: torch.Generator) -> Tensor:
+    """Every image moved by its own random distance, up to `pixels` in both directions, interpolated linearly."""
     if not pixels:
         return images
     height, width = images.shape[2:]
-    padded = functional.pad(images, (pixels,) * 4)
-    down, right = torch.randint(0, 2 * pixels + 1, (2, len(images), 1, 1), generator=generator)
-    rows, columns = down + torch.arange(height)[:, None], right + torch.arange(width)
-    return padded[torch.arange(len(images))[:, None, None], :, rows, columns].permute(0, 3, 1, 2)
+    distance = (2 * torch.rand(len(images), 2, generator=generator) - 1) * pixels
+    move = torch.eye(2, 3).repeat(len(images), 1, 1)
+    move[:, :, 2] = distance * 2 / torch.tensor([width, height])  # a map is two units wide and high
+    return functional.grid_sample(images, functional.affine_grid(move, list(images.shape), align_corners=False),
+                                  align_corners=False)

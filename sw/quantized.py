@@ -1,0 +1,128 @@
+"""Modules of a quantized model: real tensors in and out, in between exactly the integers of the contract.
+
+All values are codes times a power of two, which float32 holds exactly. They run on the CPU and have no gradients.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor as Values
+from torch import nn
+from torch.nn import functional
+
+from nomul.gen.spec.operators import Operator
+from nomul.sw import contract
+from nomul.sw.l1 import l1_conv2d
+from nomul.sw.network import Add, ArrayLayer, AveragePool, MaxPool, Tensor
+
+__all__ = ["QuantizedAdd", "QuantizedArray", "QuantizedInput", "QuantizedPool"]
+
+
+def _codes(values: Values, grid: Tensor) -> np.ndarray:
+    """int64 codes of values that lie on `grid`."""
+    return np.ldexp(values.detach().numpy().astype(np.float64), -grid.exponent).astype(np.int64) + grid.zero_point
+
+
+def _values(codes: np.ndarray, grid: Tensor) -> Values:
+    return torch.from_numpy(np.ldexp((codes - grid.zero_point).astype(np.float32), grid.exponent))
+
+
+class QuantizedInput(nn.Module):
+    """Rounds images to the input's grid, as `IntegerNetwork.encode_images` does.
+
+    Parameters
+    ----------
+    grid : Tensor
+        Of the input.
+    largest : int
+        Largest code.
+    """
+
+    def __init__(self, grid: Tensor, largest: int):
+        super().__init__()
+        self.grid, self.largest = grid, largest
+
+    def forward(self, images: Values) -> Values:
+        """(N, C, H, W), same shape."""
+        exact = np.ldexp(images.numpy().astype(np.float64), -self.grid.exponent)
+        codes = np.clip(np.floor(exact + 0.5) + self.grid.zero_point, 0, self.largest)
+        return _values(codes, self.grid)
+
+
+class QuantizedArray(nn.Module):
+    """An L1 or shift layer with its batch norm and ReLU.
+
+    Parameters
+    ----------
+    layer : ArrayLayer
+        The integers.
+    source : Tensor
+        Grid and shape of its input.
+    """
+
+    def __init__(self, layer: ArrayLayer, source: Tensor):
+        super().__init__()
+        self.layer, self.source = layer, source
+
+    def forward(self, x: Values) -> Values:
+        """(N, C, H, W) to (N, O, OH, OW); a linear layer: (N, I) to (N, O)."""
+        layer = self.layer
+        codes = torch.from_numpy(_codes(x, self.source).reshape(-1, *self.source.shape)).double()
+        padded = functional.pad(codes, (layer.padding,) * 4, value=self.source.zero_point)
+        convolve = l1_conv2d if layer.operator is Operator.L1 else functional.conv2d
+        # Exact: float64 holds all integers below 2^53, and no sum comes near.
+        sums = convolve(padded, torch.from_numpy(layer.weight).double(), stride=layer.stride)
+        acc = sums.numpy().astype(np.int64) + layer.bias[:, None, None]
+        result = contract.requantize(acc, layer.multiplier[:, None, None], layer.shift, layer.output.zero_point,
+                                     layer.lower, layer.upper)
+        values = _values(result, layer.output)
+        return values.flatten(1) if x.ndim == 2 else values
+
+    def extra_repr(self) -> str:
+        """Operator, shapes and grid, for `print(model)`."""
+        return (f"{self.layer.operator.key}, {self.source.shape} to {self.layer.output.shape}, "
+                f"exponent={self.layer.output.exponent}, zero_point={self.layer.output.zero_point}")
+
+
+class QuantizedPool(nn.Module):
+    """Max or average pooling.
+
+    Parameters
+    ----------
+    layer : MaxPool or AveragePool
+        Window and stride; input and output have one grid.
+    """
+
+    def __init__(self, layer: MaxPool | AveragePool):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Values) -> Values:
+        """(N, C, H, W) to (N, C, OH, OW)."""
+        codes = torch.from_numpy(_codes(x, self.layer.output))
+        (height, width), stride = self.layer.kernel, self.layer.stride
+        windows = codes.unfold(2, height, stride).unfold(3, width, stride).flatten(4).numpy()
+        combine = contract.maximum if isinstance(self.layer, MaxPool) else contract.average
+        return _values(combine(windows), self.layer.output)
+
+
+class QuantizedAdd(nn.Module):
+    """Residual sum with its ReLU.
+
+    Parameters
+    ----------
+    layer : Add
+        Shifts and bounds.
+    sources : tuple of Tensor
+        The operands' grids.
+    """
+
+    def __init__(self, layer: Add, sources: tuple[Tensor, Tensor]):
+        super().__init__()
+        self.layer, self.sources = layer, sources
+
+    def forward(self, a: Values, b: Values) -> Values:
+        """Two tensors of one shape to their sum."""
+        layer, (first, second) = self.layer, self.sources
+        codes = contract.residual(_codes(a, first), _codes(b, second), (first.zero_point, second.zero_point),
+                                  layer.left_shifts, layer.shift, layer.output.zero_point, layer.lower, layer.upper)
+        return _values(codes, layer.output)

@@ -3,8 +3,9 @@
 import numpy as np
 
 from nomul.gen.spec.operators import Operator
+from nomul.sw import reference
 from nomul.sw.compile import CompileError, compile_network
-from nomul.sw.contract import accumulator_range, output_size
+from nomul.sw.contract import accumulate, output_size
 from nomul.sw.network import Add, ArrayLayer, AveragePool, IntegerNetwork, MaxPool, Tensor
 
 
@@ -28,43 +29,41 @@ def random_codes(seed, network, number):
     return codes.astype(np.uint8)
 
 
-def random_array_layer(chance, config, name, source, source_name, *, operator=None, channels=None, kernel=None,
-                       stride=None, padding=None, logits=False):
-    """An array layer with random weights whose outputs spread over their range; what is None is random."""
-    operators = [Operator.from_key(key) for key in config.operators]
-    if Operator.SHIFT in operators and Operator.SIGN not in operators:
-        operators.append(Operator.SIGN)
-    operator = chance.choice(operators) if operator is None else operator
-    operator = Operator(operator)
-    if operator is Operator.L1 and source.zero_point >= 1 << config.l1_weight_bits:
-        raise ValueError("L1 layers need a zero point that is a weight")
+def random_array_layer(chance, config, name, source, source_name, *, samples=None, operator=None, channels=None,
+                       kernel=None, stride=None, padding=None, logits=False):
+    """An array layer with random weights; what is None is random.
+
+    Its outputs spread over their range for inputs like `samples` (codes, shape (N, C, H, W); None: uniform ones).
+    """
+    if operator is None:
+        operators = [Operator.from_key(key) for key in config.operators]
+        operators += [Operator.SIGN] if operators == [Operator.L1, Operator.SHIFT] else []
+        operator = Operator(chance.choice(operators))
     channels = int(chance.integers(1, 9)) if channels is None else channels
-    if kernel is None:
-        kernel = tuple(int(size) for size in chance.integers(1, 6, 2))
+    kernel = tuple(int(size) for size in chance.integers(1, 6, 2)) if kernel is None else kernel
     padding = int(chance.integers(0, 3)) if padding is None else padding
     kernel = (min(kernel[0], source.height + 2 * padding), min(kernel[1], source.width + 2 * padding))
     stride = int(chance.integers(1, 4)) if stride is None else stride
-    shape = (channels, source.channels, *kernel)
-    weight = _random_weight(chance, config, operator, shape)
-    bias = chance.integers(-200, 200, channels)
-    if operator is not Operator.L1:
-        bias = bias - source.zero_point * weight.sum(axis=(1, 2, 3))
-    smallest, largest = accumulator_range(operator, weight, bias, config.activation_bits)
-    if operator is Operator.L1:   # sums lie around the middle of their range: move them around 0
-        bias, middle = bias - (smallest + largest) // 2, (largest - smallest) // 2
-    else:
-        middle = np.maximum(np.abs(smallest), np.abs(largest))
-    span = (1 << 15) if logits else (1 << config.activation_bits)
-    shift = int(chance.integers(8, 31))
-    limit = 1 << min(16, shift)
-    ideal = chance.uniform(0.3, 3, channels) * span / np.maximum(middle, 1) * 2.0**shift
-    multiplier = np.minimum(ideal, limit - 1).astype(np.int32) * chance.choice([1, 1, -1], channels).astype(np.int32)
-    lower, upper, zero_point = -(1 << 15), (1 << 15) - 1, 0
-    if not logits:
-        zero_point, lower, upper = _random_range(chance, config)
+    if samples is None:
+        samples = chance.integers(0, 1 << config.activation_bits, (16, *source.shape))
+    weight = _random_weight(chance, config, operator, (channels, source.channels, *kernel))
+
+    around = (padding, padding)
+    padded = np.pad(samples, ((0, 0), (0, 0), around, around), constant_values=source.zero_point)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(2, 3))[:, :, ::stride, ::stride]
+    taps = windows.transpose(0, 2, 3, 1, 4, 5).reshape(-1, weight[0].size)
+    sums = accumulate(operator, taps, weight.reshape(channels, -1), np.zeros(channels))
+    spread = np.maximum(sums.std(axis=0), 1)
+    bias = np.rint(chance.normal(0, 0.5, channels) * spread - sums.mean(axis=0)).astype(np.int64)
+
+    zero_point, lower, upper = (0, -(1 << 15), (1 << 15) - 1) if logits else _random_range(chance, config)
+    scale = np.minimum(chance.uniform(0.1, 0.6, channels) * (upper - lower) / spread, 0.99)
+    largest_shift = 16 + int(np.floor(-np.log2(scale.max())))   # where the largest multiplier has 16 bits
+    shift = int(chance.integers(8, min(largest_shift, 40) + 1))
+    multiplier = np.maximum(scale * 2.0**shift, 1).astype(np.int32) * chance.choice([1, 1, -1], channels)
     output = Tensor(channels, output_size(source.height, kernel[0], stride, padding),
                     output_size(source.width, kernel[1], stride, padding), zero_point, int(chance.integers(-6, 3)))
-    return ArrayLayer(name, source_name, operator, weight.astype(np.int16), bias.astype(np.int64), multiplier, shift,
+    return ArrayLayer(name, source_name, operator, weight.astype(np.int16), bias, multiplier.astype(np.int32), shift,
                       stride, padding, lower, upper, output)
 
 
@@ -94,17 +93,23 @@ class _Builder:
         zero_point, _, _ = _random_range(self.chance, self.config)
         channels, height, width = (int(n) for n in self.chance.integers([1, 3, 3], [6, 7, 7]))
         self.tensors = {"input": Tensor(channels, height, width, zero_point, -4)}
+        largest = (1 << self.config.activation_bits) - 1
+        self.samples = {"input": self.chance.integers(0, largest + 1, (8, channels, height, width))}
         self.current = "input"
         for _ in range(int(self.chance.integers(1, 5))):
             self.chance.choice([self.convolution, self.convolution, self.max_pool, self.average_pool, self.residual])()
         self.linear()
-        network = IntegerNetwork(name, self.config.activation_bits, self.tensors["input"], tuple(self.layers), {})
+        network = self.so_far(name)
         network.check()
         return network
+
+    def so_far(self, name):
+        return IntegerNetwork(name, self.config.activation_bits, self.tensors["input"], tuple(self.layers), {})
 
     def append(self, layer):
         self.layers.append(layer)
         self.tensors[layer.name] = layer.output
+        self.samples[layer.name] = reference.trace(self.so_far("samples"), self.samples["input"])[layer.name]
         self.current = layer.name
 
     def name(self, kind):
@@ -112,12 +117,13 @@ class _Builder:
 
     def convolution(self, **fields):
         self.append(random_array_layer(self.chance, self.config, self.name("conv"), self.tensors[self.current],
-                                       self.current, **fields))
+                                       self.current, samples=self.samples[self.current], **fields))
 
     def linear(self):
         source = self.tensors[self.current]
         self.append(random_array_layer(self.chance, self.config, self.name("linear"), source, self.current,
-                                       kernel=(source.height, source.width), stride=1, padding=0, logits=True))
+                                       samples=self.samples[self.current], kernel=(source.height, source.width),
+                                       stride=1, padding=0, logits=True))
 
     def max_pool(self):
         self.pool(MaxPool, [int(n) for n in self.chance.integers(1, 4, 2)])

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from nomul.sw import golden, reference
+from nomul.sw.compile import compile_network
+from nomul.sw.machine import Machine
+
+from .hardware import small_config
+from .networks import random_codes, random_network
+
+CONFIGS = {
+    "4x4": {},
+    "8x4": {"lanes": 8, "activation_bits": 4, "l1_weight_bits": 4},
+    "4x8": {"columns": 8, "activation_bits": 5, "l1_weight_bits": 3, "shift_exponents": 2, "accumulator_bits": 18},
+    "8x8": {"lanes": 8, "columns": 8, "activation_bits": 6, "l1_weight_bits": 6, "operators": ("l1", "shift")},
+    "16x2": {"lanes": 16, "columns": 2, "activation_bits": 7, "l1_weight_bits": 7, "accumulator_bits": 40},
+    "2x16": {"lanes": 2, "columns": 16, "operators": ("sign", "l1")},
+}
+
+
+def configuration(shape):
+    return small_config(weight_words=8192, parameter_words=512, activation_words=1024, program_layers=32,
+                        **CONFIGS[shape])
+
+
+@pytest.mark.parametrize("shape", CONFIGS)
+@pytest.mark.parametrize("seed", range(12))
+def test_machine_golden_model_and_reference_agree_on_every_tensor(shape, seed):
+    config = configuration(shape)
+    network = random_network(seed, config)
+    codes = random_codes(seed, network, 2)
+    expected = golden.trace(network, codes)
+    for name, tensor in reference.trace(network, codes).items():
+        assert np.array_equal(tensor, expected[name]), name
+
+    machine = Machine(config)
+    machine.load(compile_network(network, config))
+    # What the memory held before must not matter.
+    machine.activations[:] = np.random.default_rng(seed).integers(0, network.largest_code + 1,
+                                                                  machine.activations.shape)
+    for n, image in enumerate(codes):
+        for name, tensor in machine.trace(image).items():
+            channels = network.tensors[name].channels
+            assert np.array_equal(tensor[:channels], expected[name][n]), name
+            assert (tensor[channels:] == network.tensors[name].zero_point).all(), name
+        logits, top = machine.run(image)
+        assert np.array_equal(logits, expected[network.layers[-1].name][n, :, 0, 0])
+        assert top == np.argmax(logits)
+
+
+def test_machine_refuses_a_network_for_another_configuration():
+    config = configuration("4x4")
+    with pytest.raises(ValueError, match="this machine is"):
+        Machine(configuration("8x8")).load(compile_network(random_network(0, config), config))
+
+
+def test_second_network_runs_on_the_same_machine():
+    config = configuration("8x8")
+    machine = Machine(config)
+    for seed in (3, 4, 3):
+        network = random_network(seed, config)
+        codes = random_codes(seed, network, 1)
+        machine.load(compile_network(network, config))
+        assert np.array_equal(machine.run(codes[0])[0], golden.run(network, codes)[0])

@@ -1,0 +1,330 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from nomul.gen.presets import load_config, preset_names
+from nomul.gen.spec.config import ConfigError
+from nomul.gen.spec.operators import Operator
+from nomul.gen.spec.program import DESCRIPTOR_WORDS, Destination, Mode, Opcode, unpack
+from nomul.gen.spec.registers import REGISTERS
+from nomul.sw import container, golden
+from nomul.sw.compile import CompileError, compile_network
+from nomul.sw.compiled import CompiledNetwork, CompiledNetworkError
+from nomul.sw.container import ContainerError
+from nomul.sw.machine import Machine
+from nomul.sw.network import Add, ArrayLayer, AveragePool, IntegerNetwork, MaxPool, NetworkError, Tensor
+
+from .hardware import small_config
+from .networks import random_codes, random_network
+
+
+def array_layer(name, source, weight, *, operator=Operator.L1, bias=None, multiplier=None, shift=8, stride=1,
+                padding=0, logits=False, exponent=0):
+    """A layer that reads the tensor `source`, (name, Tensor), with the given integer weights."""
+    weight = np.array(weight, np.int16)
+    channels, _, height, width = weight.shape
+    output = Tensor(channels, (source[1].height + 2 * padding - height) // stride + 1,
+                    (source[1].width + 2 * padding - width) // stride + 1, 0, exponent)
+    bias = np.zeros(channels, np.int64) if bias is None else np.array(bias, np.int64)
+    multiplier = np.ones(channels, np.int32) if multiplier is None else np.array(multiplier, np.int32)
+    lower, upper = (-32768, 32767) if logits else (0, 255)
+    return ArrayLayer(name, source[0], operator, weight, bias, multiplier, shift, stride, padding, lower, upper, output)
+
+
+def network_of(source, *layers, name="net"):
+    return IntegerNetwork(name, 8, source, layers, {"made": "by hand"})
+
+
+def one_layer(source, weight, **fields):
+    return network_of(source, array_layer("out", ("input", source), weight, logits=True, **fields))
+
+
+def descriptors(compiled):
+    return [unpack(words) for words in compiled.program.tolist()]
+
+
+def integer(words):
+    return [int.from_bytes(word.tobytes(), "little") for word in words]
+
+
+def residual_network():
+    """Convolution with stride and padding, add, two pools and a linear layer; maps 5×4 → 3×2."""
+    source = Tensor(5, 5, 4, 7, -2)
+    first = array_layer("first", ("input", source), np.full((6, 5, 3, 3), 2), stride=2, padding=1, exponent=-1)
+    second = array_layer("second", ("first", first.output), np.full((6, 6, 1, 1), -1), operator=Operator.SIGN,
+                         exponent=-3)
+    total = Add("total", ("first", "second"), (3, 1), 2, 0, 255, Tensor(6, 3, 2, 9, -2))
+    largest = MaxPool("largest", "total", (2, 1), 1, Tensor(6, 2, 2, 9, -2))
+    mean = AveragePool("mean", "largest", (2, 2), 2, Tensor(6, 1, 1, 9, -2))
+    last = array_layer("last", ("mean", mean.output), np.ones((3, 6, 1, 1)), logits=True)
+    return network_of(source, first, second, total, largest, mean, last)
+
+
+def test_l1_layer_by_hand():
+    # 3 inputs on 4 lanes, 2 outputs on 4 columns; the unused lane has the zero point 7 as weight.
+    compiled = compile_network(one_layer(
+        Tensor(3, 1, 1, 7, 0), np.reshape([[1, 2, 3], [250, 0, 9]], (2, 3, 1, 1)), bias=[10, -1000],
+        multiplier=[3, -200]), small_config())
+    pad = 0x07070707
+    assert integer(compiled.weights) == [0x07030201, 0x070900FA, pad, pad]
+    # fold is -Σw: 10 - 13, -1000 - 266; bias in 24 bits, then 16 bits of magnitude and the sign of M.
+    assert integer(compiled.parameters) == [3 << 24 | (2**24 - 3), 1 << 40 | 200 << 24 | (2**24 - 1266), 0, 0]
+    assert compiled.parameters.shape == (4, 6)
+
+
+def test_shift_layer_by_hand():
+    # Codes of 8 bits for l1, so shift codes (exponent 3 bits, negative, nonzero) leave the high bits 0.
+    compiled = compile_network(one_layer(
+        Tensor(4, 1, 1, 128, 0), np.reshape([[1, -1, 0, -128]], (1, 4, 1, 1)), operator=Operator.SHIFT, bias=[5]),
+        small_config())
+    assert integer(compiled.weights) == [0b11111 << 24 | 0b11000 << 8 | 0b10000, 0, 0, 0]
+    assert integer(compiled.parameters)[0] == 1 << 24 | 5 + 2     # two negative weights are folded in
+
+
+def test_weights_are_packed_without_gaps():
+    # Without l1 a code has 5 bits: 4 lanes in 20 bits, 3 bytes.
+    compiled = compile_network(one_layer(
+        Tensor(4, 1, 1, 0, 0), np.reshape([[1, -2, 4, 0]], (1, 4, 1, 1)), operator=Operator.SHIFT),
+        small_config(operators=("shift", "sign")))
+    assert compiled.weights.shape == (4, 3)
+    assert integer(compiled.weights)[0] == 0b10010 << 10 | 0b11001 << 5 | 0b10000
+
+
+def test_weights_lie_in_order_of_consumption():
+    # 2 groups of 2 columns, 1×2 kernel, 2 channel words of 2 lanes: group, kernel column, channel word, array column.
+    config = small_config(lanes=2, columns=2, result_words=4)
+    weight = np.arange(3 * 4 * 1 * 2).reshape(3, 4, 1, 2)
+    compiled = compile_network(one_layer(Tensor(4, 1, 2, 99, 0), weight), config)
+    expected = [[weight[channel, 2 * word + lane, 0, column] if channel < 3 else 99 for lane in (0, 1)]
+                for group in (0, 1) for column in (0, 1) for word in (0, 1) for channel in (2 * group, 2 * group + 1)]
+    assert compiled.weights.tolist() == expected
+
+
+def test_descriptors_by_hand():
+    compiled = compile_network(residual_network(), small_config(weight_words=512))
+    first, second, total, largest, mean, last, end = descriptors(compiled)
+    words = 2 ** 20
+    # input: 5 channels are 2 words a pixel, 40 words at 0; "first" 12 words after it, "second" in the input's place.
+    assert {name: where["base"] for name, where in compiled.tensors.items()} == {
+        "input": 0, "first": 40, "second": 0, "total": 12, "largest": 0, "mean": 8}
+    assert compiled.tensors["first"] == {"base": 40, "channel_words": 2, "channels": 6, "height": 3, "width": 2}
+
+    def fields(layer, **expected):
+        assert {key: layer[key] for key in expected} == expected
+
+    fields(first, opcode=Opcode.ARRAY, operator=Operator.L1, destination=Destination.ACTIVATIONS, stride=2,
+           padding_top=1, padding_left=1, kernel_height=3, kernel_width=3, pad_code=7, input_height=5, input_width=4,
+           channel_words=2, input_base=words - 10, tap_row_step=3, pixel_step=4, row_step=12, output_width=2,
+           output_pixels=6, output_base=40, output_pixel_step=2, groups=2, tiles=18, weight_base=0, parameter_base=0,
+           shift=8, zero_point=0, lower=0, upper=255)
+    fields(second, operator=Operator.SIGN, input_base=40, output_base=0, groups=2, tiles=2, tap_row_step=3,
+           pixel_step=2, row_step=2, weight_base=2 * 18 * 4, parameter_base=8)
+    fields(total, opcode=Opcode.VECTOR, mode=Mode.ADD, two_operands=1, input_base=40, second_base=0, output_base=12,
+           channel_words=2, groups=2, kernel_height=1, kernel_width=1, left_shift=3, second_left_shift=1, shift=2,
+           offset=2 + (9 << 2), lower=0, upper=255, output_pixels=6, output_width=2, pixel_step=2, row_step=2)
+    fields(largest, opcode=Opcode.VECTOR, mode=Mode.MAX, two_operands=0, kernel_height=2, kernel_width=1,
+           tap_row_step=4, pixel_step=2, row_step=2, output_width=2, output_pixels=4, input_base=12, output_base=0)
+    fields(mean, opcode=Opcode.VECTOR, mode=Mode.ADD, two_operands=0, stride=1, kernel_height=2, kernel_width=2,
+           tap_row_step=2, shift=2, offset=2, output_pixels=1, input_base=0, output_base=8)
+    fields(last, destination=Destination.RESULTS, results=3, groups=1, tiles=2, lower=-32768, upper=32767,
+           weight_base=2 * 18 * 4 + 2 * 2 * 4, parameter_base=16, input_base=8)
+    assert end["opcode"] == Opcode.END
+    assert compiled.weights.shape == (2 * 18 * 4 + 2 * 2 * 4 + 2 * 4, 4)
+    assert compiled.parameters.shape == (20, 6)
+    assert compiled.weight_stream_bytes == 168 * 4 + 20 * 6
+
+
+def test_sign_layer_runs_on_an_array_with_shift_only():
+    network = residual_network()
+    config = small_config(operators=("l1", "shift"), weight_words=512)
+    compiled = compile_network(network, config)
+    assert descriptors(compiled)[1]["operator"] == Operator.SHIFT
+    machine, codes = Machine(config), random_codes(0, network, 3)
+    machine.load(compiled)
+    assert [machine.run(image)[0].tolist() for image in codes] == golden.run(network, codes).tolist()
+
+
+def test_groups_cover_all_lanes_of_the_last_word():
+    source = Tensor(1, 1, 1, 0, 0)
+    hidden = array_layer("hidden", ("input", source), np.ones((1, 1, 1, 1)))
+    out = array_layer("out", ("hidden", hidden.output), np.ones((1, 1, 1, 1)), logits=True)
+    for lanes, columns, groups in ((8, 2, 4), (8, 8, 1), (2, 8, 1)):
+        compiled = compile_network(network_of(source, hidden, out), small_config(lanes=lanes, columns=columns))
+        assert [layer["groups"] for layer in descriptors(compiled)[:2]] == [groups, 1]
+
+
+def test_stride_of_a_single_window_does_not_count():
+    source = Tensor(1, 4, 4, 0, 0)
+    pool = AveragePool("pool", "input", (4, 4), 16, Tensor(1, 1, 1, 0, 0))
+    out = array_layer("out", ("pool", pool.output), np.ones((2, 1, 1, 1)), stride=99, logits=True)
+    assert [layer["stride"] for layer in descriptors(compile_network(network_of(source, pool, out),
+                                                                     small_config()))[:2]] == [1, 1]
+
+
+# Errors. ----------------------------------------------------------------------------------------------------------
+
+def rejects(network, message, **fields):
+    with pytest.raises(CompileError, match=message) as caught:
+        compile_network(network, small_config(**({"weight_words": 512} | fields)))
+    assert "\n" not in str(caught.value)
+
+
+def test_operator_that_the_array_lacks():
+    rejects(residual_network(), "layer 'first' needs the operator 'l1', configuration 'test' has only shift, sign: "
+                                "add it to operators", operators=("shift", "sign"))
+    rejects(residual_network(), "layer 'second' needs the operator 'sign'", operators=("l1",))
+
+
+def test_activation_bits_that_differ():
+    rejects(residual_network(), "has 8-bit activations, configuration 'test' has activation_bits 6",
+            activation_bits=6, l1_weight_bits=6)
+
+
+def test_weight_that_the_configuration_cannot_write():
+    weight = np.ones((2, 3, 1, 1))
+    weight[1, 2] = 64
+    network = one_layer(Tensor(3, 1, 1, 0, 0), weight)
+    rejects(network, r"layer 'out': weight 64 at \[1, 2, 0, 0\] is not a l1 weight; allowed are integers 0 to 63",
+            l1_weight_bits=6)
+    network = one_layer(Tensor(3, 1, 1, 0, 0), weight, operator=Operator.SHIFT)
+    rejects(network, r"layer 'out': weight 64 at \[1, 2, 0, 0\] .* p from 0 to 3", shift_exponents=4)
+    rejects(one_layer(Tensor(3, 1, 1, 128, 0), np.ones((2, 3, 1, 1))),
+            "layer 'out': unused lanes need the zero point 128 of tensor 'input' .* raise l1_weight_bits",
+            l1_weight_bits=7)
+
+
+def test_accumulator_that_could_overflow():
+    # 9 weights of -128 and 255: -293760, which needs 20 bits; with a bias of -230528 just -2^19, and one less 21.
+    source, weight = Tensor(9, 1, 1, 0, 0), np.full((2, 9, 1, 1), -128)
+    weight[0] = 1
+    for bias, bits in ((-230528, 20), (-230529, 21)):
+        network = one_layer(source, weight, operator=Operator.SHIFT, bias=[0, bias])
+        compile_network(network, small_config(accumulator_bits=bits))
+        rejects(network, rf"layer 'out': the accumulator of channel 1 can reach {bias - 293760} to {bias}, "
+                         rf"{bits} bits: raise accumulator_bits from {bits - 1}", accumulator_bits=bits - 1)
+
+
+@pytest.mark.parametrize(("field", "needed", "layer"), [
+    ("activation_words", 52, "first"), ("weight_words", 168, "last"), ("parameter_words", 20, "last"),
+    ("program_layers", 7, "last"),
+])
+def test_memory_that_is_one_word_too_small(field, needed, layer):
+    compile_network(residual_network(), small_config(**({"weight_words": 512} | {field: needed})))
+    rejects(residual_network(), rf"layer '{layer}' does not fit: up to it the network needs {field} {needed}, "
+                                rf"1 more than the configuration's {needed - 1}: raise {field}", **{field: needed - 1})
+
+
+def test_memory_error_names_the_layer_where_it_is_full():
+    rejects(residual_network(), "layer 'first' does not fit: .* weight_words 144, 44 more", weight_words=100)
+    rejects(residual_network(), "layer 'second' does not fit: .* parameter_words 16, 4 more", parameter_words=12)
+
+
+def test_results_that_do_not_fit():
+    network = one_layer(Tensor(1, 1, 1, 0, 0), np.ones((9, 1, 1, 1)))
+    rejects(network, "layer 'out' .* result_words 9, 1 more than the configuration's 8", result_words=8)
+
+
+@pytest.mark.parametrize(("shape", "kernel", "fields", "message"), [
+    ((1, 64, 1), (64, 1), {}, "kernel_height .* must be 0 to 63, not 64"),
+    ((1, 1, 40), (1, 3), {"stride": 16}, "stride .* must be 0 to 15, not 16"),
+    ((1, 1, 1), (1, 1), {"padding": 16}, "padding_top .* must be 0 to 15, not 16"),
+    ((1, 2048, 1), (1, 1), {}, "input_height .* must be 0 to 2047, not 2048"),
+])
+def test_geometry_beyond_the_descriptor_names_layer_and_field(shape, kernel, fields, message):
+    source = Tensor(*shape, 0, 0)
+    hidden = array_layer("hidden", ("input", source), np.ones((1, 1, *kernel)), **fields)
+    # One output pixel for the last layer, whatever the map.
+    last = array_layer("out", ("hidden", hidden.output), np.ones((1, 1, 1, 1)),
+                       stride=max(hidden.output.height, hidden.output.width), logits=True)
+    rejects(network_of(source, hidden, last), f"layer 'hidden': descriptor field {message}", activation_words=8192)
+
+
+def test_network_that_breaks_the_contract():
+    network = residual_network()
+    with pytest.raises(NetworkError, match="layer 'first': shift must be 1 to 40, not 0"):
+        compile_network(replace(network, layers=(replace(network.layers[0], shift=0), *network.layers[1:])),
+                        small_config())
+
+
+# Files and what the host needs. ------------------------------------------------------------------------------------
+
+def test_file_gives_back_the_same_program(tmp_path):
+    config = small_config(weight_words=512)
+    compiled = compile_network(residual_network(), config)
+    digest = compiled.save(tmp_path / "p")
+    loaded = CompiledNetwork.load(tmp_path / "p")
+    assert loaded.hash == compiled.hash == digest
+    assert loaded.network_hash == residual_network().hash
+    assert (loaded.config, loaded.config_hash) == (config, config.hash)
+    for key in ("program", "weights", "parameters"):
+        assert getattr(loaded, key).dtype == getattr(compiled, key).dtype
+        assert np.array_equal(getattr(loaded, key), getattr(compiled, key))
+    for key in ("name", "input", "classes", "tensors", "metadata"):
+        assert getattr(loaded, key) == getattr(compiled, key)
+
+
+def test_compiling_again_gives_the_same_bytes(tmp_path):
+    for name in "ab":
+        config = small_config(weight_words=4096, parameter_words=256, activation_words=512, program_layers=32)
+        compile_network(random_network(5, config), config).save(tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_program_of_another_interface_version_is_refused(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("nomul.gen.spec.config.INTERFACE_VERSION", 0)
+        compile_network(residual_network(), small_config(weight_words=512)).save(tmp_path / "p")
+    with pytest.raises(CompiledNetworkError, match="another version of the accelerator .* compile the network again"):
+        CompiledNetwork.load(tmp_path / "p")
+
+
+def test_network_file_is_no_program(tmp_path):
+    residual_network().save(tmp_path / "n")
+    with pytest.raises(ContainerError, match="is a network file, but a program file is needed: `nomul compile`"):
+        CompiledNetwork.load(tmp_path / "n")
+
+
+def test_program_with_an_impossible_configuration_is_refused(tmp_path):
+    compile_network(residual_network(), small_config(weight_words=512)).save(tmp_path / "p")
+    content = container.load(tmp_path / "p")
+    content.header["config"]["lanes"] = 3
+    container.save(tmp_path / "p", "program", content.header, content.tensors)
+    with pytest.raises(ConfigError, match="lanes must be one of"):
+        CompiledNetwork.load(tmp_path / "p")
+
+
+def test_registers_describe_the_loaded_network():
+    compiled = compile_network(residual_network(), small_config(weight_words=512))
+    registers = compiled.registers()
+    assert registers.keys() <= {register.name for register in REGISTERS if register.writable}
+    assert (registers["INPUT_CHANNELS"], registers["INPUT_ZERO"], registers["RESULT_COUNT"]) == (5, 7, 3)
+    assert f"{registers['NETWORK_HIGH']:08x}{registers['NETWORK_LOW']:08x}" == compiled.hash
+
+
+def test_image_bytes_are_in_the_order_y_x_channel():
+    compiled = compile_network(one_layer(Tensor(2, 1, 3, 0, 0), np.ones((1, 2, 1, 3))), small_config())
+    assert compiled.image_bytes(np.array([[[1, 2, 3]], [[4, 5, 6]]], np.uint8)) == bytes([1, 4, 2, 5, 3, 6])
+    for image in (np.zeros((1, 2, 3), np.uint8), np.zeros((2, 1, 3))):
+        with pytest.raises(CompiledNetworkError, match=r"must be uint8 codes of shape \(2, 1, 3\)"):
+            compiled.image_bytes(image)
+
+
+def test_program_has_one_record_a_layer_and_the_end():
+    compiled = compile_network(residual_network(), small_config(weight_words=512))
+    assert (compiled.program.dtype, compiled.program.shape) == (np.uint32, (7, DESCRIPTOR_WORDS))
+    rows = compiled.summary()
+    assert [row["layer"] for row in rows] == ["first", "second", "total", "largest", "mean", "results", ""]
+    assert [row["operation"] for row in rows] == ["l1", "sign", "add", "max", "add", "l1", "end"]
+    assert (rows[0]["weight words"], rows[5]["output"]) == (144, "results")
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_runs_a_network(name):
+    config = load_config(name)
+    network = random_network(1, config)
+    compiled = compile_network(network, config)
+    machine, codes = Machine(config), random_codes(0, network, 1)
+    machine.load(compiled)
+    assert compiled.network_hash == network.hash
+    assert machine.run(codes[0])[0].tolist() == golden.run(network, codes)[0].tolist()

@@ -34,6 +34,8 @@ def _run(arguments: Namespace) -> int:
     with connect(arguments.port, compiled.config, baud=arguments.baud) as board:
         if arguments.port == VIRTUAL:
             board.push(compiled)
+        else:
+            board.use(compiled)
         with progress(f"run {compiled.name}, images") as update:
             result = board.run(images.codes, update)
     summary = {"name": compiled.name, "network_hash": compiled.network_hash, "images": len(images.codes),

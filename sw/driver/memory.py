@@ -1,0 +1,114 @@
+"""The memory map of a board, through the link: words of regions, cut into frames."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from nomul.gen.spec.config import Config
+from nomul.gen.spec.errors import NomulError
+from nomul.gen.spec.frames import Operation
+from nomul.gen.spec.registers import Region, word_bytes
+from nomul.sw.driver.transport import Request, Transport
+
+__all__ = ["SUBJECT_BYTES", "BoardError", "MemoryAccess", "Section", "write_request"]
+
+#: Payload bytes that say what a request is about: region and address.
+SUBJECT_BYTES = 4
+#: Regions whose words are as long in every configuration.
+_FIXED = {Region.REGISTERS: 4, Region.PROGRAM: 4, Region.RESULTS: 2, Region.INPUT: 1}
+
+
+class BoardError(NomulError):
+    """A board that is not the right one, or does not hold what it should."""
+
+
+class Section(NamedTuple):
+    """Consecutive words of a region, little-endian."""
+
+    region: Region
+    address: int
+    content: bytes
+
+
+def _subject(region: Region, address: int) -> bytes:
+    return bytes([region]) + address.to_bytes(SUBJECT_BYTES - 1, "little")
+
+
+def write_request(piece: Section) -> list[Request]:
+    """The request that writes a section that fits into a frame, as a group of its own."""
+    return [Request(Operation.WRITE, _subject(piece.region, piece.address) + piece.content)]
+
+
+class MemoryAccess:
+    """Reads, writes and checks words of any length; what does not fit into a frame takes several.
+
+    WEIGHTS, PARAMETERS and ACTIVATIONS, whose words depend on the configuration, need `_config` to be known.
+
+    Parameters
+    ----------
+    transport : Transport
+        To the board.
+    """
+
+    def __init__(self, transport: Transport):
+        self._transport = transport
+        self._config: Config | None = None
+
+    def read(self, region: Region, address: int, words: int) -> bytes:
+        """Words of a region, little-endian.
+
+        Raises
+        ------
+        RefusedError
+            If the board has no such words to read.
+        LinkError
+            If it does not answer.
+        """
+        size, count = self._word_bytes(region), words * self._word_bytes(region)
+        room = self._whole_words(self.room(1), size)
+        requests = ([Request(Operation.READ, _subject(region, address + start // size)
+                             + min(room, count - start).to_bytes(2, "little"))] for start in range(0, count, room))
+        return b"".join(answer for [answer] in self._transport.exchange(requests))
+
+    def write(self, region: Region, address: int, data: bytes) -> None:
+        """Writes whole words from `address` on; raises as `read` does."""
+        for _ in self._transport.exchange(map(write_request, self.pieces(Section(region, address, data),
+                                                                         self.room(SUBJECT_BYTES)))):
+            pass
+
+    def checksum(self, region: Region, address: int, words: int) -> int:
+        """CRC-32 (the one of zlib) of words of a region, found by the board; raises as `read` does."""
+        payload = _subject(region, address) + words.to_bytes(4, "little")
+        return int.from_bytes(self._transport.request(Operation.CHECKSUM, payload), "little")
+
+    def checksum_request(self, piece: Section) -> Request:
+        """The request for the CRC-32 of what lies where `piece` should."""
+        words = len(piece.content) // self._word_bytes(piece.region)
+        return Request(Operation.CHECKSUM, _subject(piece.region, piece.address) + words.to_bytes(4, "little"))
+
+    def pieces(self, section: Section, room: int) -> Iterator[Section]:
+        """The section cut into pieces of whole words and at most `room` bytes."""
+        size = self._word_bytes(section.region)
+        room = self._whole_words(room, size)
+        for start in range(0, len(section.content), room):
+            yield Section(section.region, section.address + start // size, section.content[start:start + room])
+
+    def room(self, overhead: int = 0) -> int:
+        """Bytes that fit into a payload beside `overhead` others."""
+        if not self._transport.frame_bytes:
+            self._transport.synchronize()
+        return self._transport.frame_bytes - overhead
+
+    def _word_bytes(self, region: Region) -> int:
+        if region in _FIXED:
+            return _FIXED[region]
+        if self._config is None:
+            raise BoardError(f"how long a word of {Region(region).name} is depends on the configuration: "
+                             "push a network first")
+        return word_bytes(region, self._config)
+
+    @staticmethod
+    def _whole_words(room: int, size: int) -> int:
+        if room < size:
+            raise BoardError(f"a word of {size} bytes does not fit into a frame of the board: generate it with a "
+                             "larger frame_bytes")
+        return room - room % size

@@ -46,7 +46,21 @@ def l1_conv2d(x: Tensor, weight: Tensor, stride: int = 1, padding: int = 0, eta:
     -------
     Tensor (N, O, OH, OW)
         Never positive.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit together, or dtype or device differ: the native kernel trusts them.
     """
+    if x.ndim != 4 or weight.ndim != 4 or x.shape[1] != weight.shape[1]:
+        raise ValueError(f"weight of shape {tuple(weight.shape)} needs an input (N, C, H, W) with "
+                         f"{weight.shape[1]} input channels, not {tuple(x.shape)}")
+    if min(_output_size(x, weight, stride, padding)) < 1:
+        raise ValueError(f"a kernel of {tuple(weight.shape[2:])} does not fit into a map of {tuple(x.shape[2:])} "
+                         f"with padding {padding}")
+    if x.dtype != weight.dtype or x.device != weight.device:
+        raise ValueError(f"input and weight must have one dtype and device, not {x.dtype} on {x.device} and "
+                         f"{weight.dtype} on {weight.device}")
     return _L1Convolution.apply(x, weight, stride, padding, eta)
 
 

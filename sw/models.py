@@ -50,12 +50,12 @@ def _shift() -> nn.Module:
 def _shiftadd() -> nn.Module:
     """Each shift layer directly followed by an L1 layer (ShiftAddNet), then batch norm."""
     return _block(
-        block1=_block(shift=ShiftConv2d(1, 16, 3, padding=1), adder=L1Conv2d(16, 16, 1), norm=nn.BatchNorm2d(16),
-                      relu=nn.ReLU(), pool=nn.MaxPool2d(2)),
-        block2=_block(shift=ShiftConv2d(16, 32, 3, padding=1), adder=L1Conv2d(32, 32, 1), norm=nn.BatchNorm2d(32),
-                      relu=nn.ReLU()),
-        block3=_block(shift=ShiftConv2d(32, 32, 3, padding=1, stride=2), adder=L1Conv2d(32, 32, 1),
+        block1=_block(shift=ShiftConv2d(1, 16, 3, padding=1), adder=L1Conv2d(16, 16, 1),
+                      norm=nn.BatchNorm2d(16), relu=nn.ReLU()),
+        block2=_block(shift=ShiftConv2d(16, 32, 3, padding=1, stride=2), adder=L1Conv2d(32, 32, 1),
                       norm=nn.BatchNorm2d(32), relu=nn.ReLU()),
+        block3=_block(shift=ShiftConv2d(32, 32, 3, padding=1), adder=L1Conv2d(32, 32, 1),
+                      norm=nn.BatchNorm2d(32), relu=nn.ReLU(), pool=nn.MaxPool2d(2)),
         classifier=_block(flatten=nn.Flatten(), shift=ShiftLinear(128, 16), adder=L1Linear(16, 10),
                           norm=nn.BatchNorm1d(10)),
     )

@@ -137,3 +137,14 @@ def test_without_a_compiler_it_warns_once_and_computes_the_same(monkeypatch):
 def test_other_dtypes_take_the_portable_kernel():
     x = torch.ones(1, 1, 2, 2, dtype=torch.bfloat16)
     assert l1_conv2d(x, torch.zeros(1, 1, 2, 2, dtype=torch.bfloat16)).item() == -4
+
+
+@pytest.mark.parametrize(("x", "w", "message"), [
+    (torch.zeros(1, 2, 4, 4), torch.zeros(1, 3, 1, 1), r"needs an input .* with 3 input channels, not \(1, 2, 4, 4\)"),
+    (torch.zeros(2, 4, 4), torch.zeros(1, 2, 1, 1), "needs an input"),
+    (torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 5, 5), "does not fit into a map"),
+    (torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 1, 1).double(), "one dtype and device"),
+])
+def test_operands_that_do_not_fit_are_refused_before_the_kernel_reads_them(x, w, message):
+    with pytest.raises(ValueError, match=message):
+        l1_conv2d(x, w)

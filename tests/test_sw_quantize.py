@@ -1,0 +1,231 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from nomul.sw import golden, reference
+from nomul.sw.convert import convert
+from nomul.sw.layers import L1Conv2d, L1Linear, ShiftConv2d, ShiftLinear
+from nomul.sw.network import Add, ArrayLayer, AveragePool, MaxPool
+from nomul.sw.quantize import QuantizationConfig, QuantizationError, quantize_
+from nomul.sw.quantized import QuantizedInput
+
+
+class Residual(nn.Module):
+    """Two sums: one with a ReLU, and one of its result that goes straight into a layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.stem_norm = ShiftConv2d(2, 5, 3, padding=1), nn.BatchNorm2d(5)
+        self.left, self.left_norm = L1Conv2d(5, 5, 3, padding=1), nn.BatchNorm2d(5)
+        self.right, self.right_norm = ShiftConv2d(5, 5, 1), nn.BatchNorm2d(5)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.classifier, self.classifier_norm = L1Linear(5, 3), nn.BatchNorm1d(3)
+
+    def forward(self, x):
+        x = functional.relu(self.stem_norm(self.stem(x)))
+        x = torch.relu(x + self.left_norm(self.left(x)))
+        x = x + self.right_norm(self.right(x))
+        x = self.classifier(torch.flatten(self.pool(x), 1))
+        return self.classifier_norm(x)
+
+
+def strided():
+    return nn.Sequential(
+        L1Conv2d(2, 6, 3, stride=2, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.Dropout(),
+        ShiftConv2d(6, 9, 2), L1Conv2d(9, 4, 1), nn.BatchNorm2d(4), nn.ReLU(),
+        nn.Flatten(), ShiftLinear(36, 5), nn.BatchNorm1d(5))
+
+
+def pooled():
+    return nn.Sequential(
+        ShiftConv2d(2, 7, 3, padding=2), nn.BatchNorm2d(7), nn.ReLU(), nn.MaxPool2d(3, 2),
+        L1Conv2d(7, 4, 3, padding=1), nn.BatchNorm2d(4), nn.AvgPool2d(2), nn.Identity(),
+        ShiftConv2d(4, 3, 2), nn.Flatten())
+
+
+NETS = {"residual": Residual, "strided": strided, "pooled": pooled}
+
+
+def images(count, *, signed=False):
+    values = torch.rand(count, 2, 8, 8, generator=torch.Generator().manual_seed(5))
+    return values * 2 - 1 if signed else values
+
+
+def trained(make, *, signed=False):
+    """As after training: batch norms have statistics, and scales of both signs."""
+    torch.manual_seed(3)
+    model = make().train()
+    for _ in range(30):
+        values = torch.rand(32, 2, 8, 8)
+        model(values * 2 - 1 if signed else values)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.normal_(module.weight)
+            nn.init.normal_(module.bias)
+    return model.eval()
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("bits", [8, 5])
+def test_the_quantized_model_equals_golden_and_reference_on_every_tensor(name, bits, signed):
+    model = trained(NETS[name], signed=signed)
+    quantize_(model, images(64, signed=signed), QuantizationConfig(activation_bits=bits, l1_weight_bits=bits))
+    network = convert(model, name)
+    seen = {}
+
+    def keep(module, _, values):
+        if isinstance(module, QuantizedInput):
+            seen["input"] = values, module.grid
+        elif hasattr(module, "layer"):
+            seen[module.layer.name] = values, module.layer.output
+
+    for module in model.modules():
+        module.register_forward_hook(keep)
+    test_images = images(100, signed=signed) * 1.2  # some are clipped
+    model(test_images)
+    codes = network.encode_images(test_images.numpy())
+    tensors = golden.trace(network, codes)
+    assert list(seen) == list(tensors)
+    for tensor, (values, grid) in seen.items():
+        real = np.ldexp(tensors[tensor].astype(np.float64) - grid.zero_point, grid.exponent)
+        assert np.array_equal(values.numpy().reshape(real.shape), real), tensor
+    for tensor, expected in reference.trace(network, codes[:20]).items():
+        assert np.array_equal(tensors[tensor][:20], expected), tensor
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_the_quantized_model_stays_close_to_the_float_model(name):
+    model = trained(NETS[name])
+    with torch.no_grad():
+        before = model(images(200))
+        after = quantize_(model, images(200), QuantizationConfig())(images(200))
+    assert (after - before).std() < 0.05 * before.std()
+
+
+def test_layers_of_the_network_are_those_of_the_model():
+    network = convert(quantize_(trained(Residual), images(16), QuantizationConfig()), "residual")
+    assert [(layer.name, type(layer)) for layer in network.layers] == [
+        ("stem", ArrayLayer), ("left", ArrayLayer), ("add", Add), ("right", ArrayLayer), ("add_1", Add),
+        ("pool", AveragePool), ("classifier", ArrayLayer)]
+    assert [layer.inputs for layer in network.layers] == [
+        ("input",), ("stem",), ("stem", "left"), ("add",), ("add", "right"), ("add_1",), ("pool",)]
+    pool = convert(quantize_(trained(pooled), images(16), QuantizationConfig()), "pooled").layers[1]
+    assert (type(pool), pool.kernel, pool.stride) == (MaxPool, (3, 3), 2)
+
+
+def test_tensors_are_unsigned_where_they_cannot_be_negative():
+    network = convert(quantize_(trained(strided), images(16), QuantizationConfig()), "strided")
+    # The last but two is a shift layer whose output goes into an L1 layer as it is.
+    assert [tensor.zero_point for tensor in network.tensors.values()] == [0, 0, 128, 0, 0]
+
+
+def test_an_input_of_sixteenths_is_exact():
+    sixteenths = (images(16) * 16).round() / 16
+    network = convert(quantize_(trained(strided), sixteenths, QuantizationConfig()), "strided")
+    codes = network.encode_images(sixteenths.numpy())
+    assert np.array_equal(codes / 128, sixteenths.numpy())
+
+
+def test_quantizing_works_in_place_and_a_copy_is_a_copy():
+    model = trained(Residual)
+    assert quantize_(model, images(16), QuantizationConfig()) is model
+    twin, expected = copy.deepcopy(model), model(images(4))
+    model.stem = nn.Identity()
+    assert torch.equal(twin(images(4)), expected)
+
+
+def test_a_relu_after_the_last_layer_bounds_the_logits():
+    model = trained(lambda: nn.Sequential(ShiftConv2d(2, 3, 8), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten()))
+    assert quantize_(model, images(16), QuantizationConfig())(images(50)).min() == 0
+
+
+@pytest.mark.parametrize(("values", "message"), [
+    ({"activation_bits": 9}, "activation_bits must be one of 2, 3, 4, 5, 6, 7, 8, not 9"),
+    ({"shift_exponents": 3}, "shift_exponents must be one of 2, 4, 8, not 3"),
+    ({"activation_bits": 4, "l1_weight_bits": 5}, "l1_weight_bits must be one of 2, 3, 4, not 5"),
+])
+def test_impossible_configurations_are_refused(values, message):
+    with pytest.raises(QuantizationError, match=message):
+        QuantizationConfig(**values)
+
+
+def chain(*layers, features=128):
+    return nn.Sequential(*layers, nn.Flatten(), L1Linear(features, 3))
+
+
+def nine_exponents():
+    layer = ShiftConv2d(1, 2, 3, min_exponent=-8)
+    with torch.no_grad():
+        layer.weight[1] = 2.0 ** -torch.arange(9.0).reshape(1, 3, 3)
+    return nn.Sequential(L1Conv2d(2, 1, 6), layer)
+
+
+class Calling(nn.Module):
+    """A model whose forward is a function of (its layer, x)."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.layer, self.norm, self.last = L1Conv2d(2, 2, 1), nn.BatchNorm2d(2), L1Conv2d(2, 3, 8)
+        self.function = function
+
+    def forward(self, x):
+        return self.function(self, x)
+
+
+@pytest.mark.parametrize(("model", "message"), [
+    (chain(nn.Conv2d(2, 2, 1)), "node '0': Conv2d is not supported; it multiplies: use L1Conv2d or ShiftConv2d; sup"),
+    (chain(nn.SiLU()), "supported are L1Conv2d, L1Linear, ShiftConv2d, ShiftLinear, .* MaxPool2d"),
+    (chain(nn.Flatten(), nn.Linear(128, 128)), "node '1': Linear .* use L1Linear or ShiftLinear"),
+    (chain(nn.Sigmoid()), "node '0': Sigmoid is not supported; supported are"),
+    (chain(nn.BatchNorm2d(2)), "node '_0': a batch norm must directly follow a layer"),
+    (chain(L1Conv2d(2, 2, 1), nn.ReLU(), nn.BatchNorm2d(2)), "node '2': a batch norm must directly follow"),
+    (chain(L1Conv2d(2, 2, 1), nn.BatchNorm2d(2, track_running_stats=False)), "node '1': .*track_running_stats=True"),
+    (chain(L1Conv2d(2, 2, 1), nn.MaxPool2d(1), nn.ReLU()), "put it before the pooling"),
+    (chain(L1Conv2d(2, 2, 1), nn.MaxPool2d(3, 1, padding=1)), "layer '1': pooling must have padding 0"),
+    (chain(L1Conv2d(2, 2, 1), nn.MaxPool2d(1, (1, 2)), features=64), "layer '1': .* one stride for both directions"),
+    (chain(L1Conv2d(2, 2, 1), nn.AvgPool2d(3, 1), features=72), "layer '1': .*power of two of taps, not 9"),
+    (chain(L1Conv2d(2, 2, 1), nn.AdaptiveAvgPool2d(8)), "layer '1': AdaptiveAvgPool2d must have the output size 1"),
+    (nn.Sequential(L1Conv2d(2, 2, 1), nn.AdaptiveAvgPool2d(1)), "must return the output of its last layer"),
+    (nine_exponents(), "layer '1': .* span 9 values, -8 to 0, but the hardware has 8"),
+    (chain(L1Conv2d(3, 2, 1)), r"fails on calibration images of shape \(4, 2, 8, 8\): .* 3 input channels"),
+    (Calling(lambda m, x: m.last(m.layer(m.layer(x)))), "node 'layer': the layer is called twice"),
+    (Calling(lambda m, x: m.last(m.layer(x) * 2)), "node 'mul': mul is not supported"),
+    (Calling(lambda m, x: m.last(m.layer(x) + 1)), "node 'add': add is not supported"),
+    (Calling(lambda m, x: m.last(m.layer(x) if x.sum() > 0 else x)), "cannot be traced by torch.fx"),
+    (Calling(lambda m, x: m.last((y := m.layer(x)) + torch.relu(y))), "node 'relu': the ReLU's input is used"),
+    (Calling(lambda m, x: (m.last(m.layer(x)), x)), "must return the output of its last layer"),
+    (Calling(lambda m, x: m.last(torch.flatten(m.layer(x)).reshape(4, 2, 8, 8))), "reshape is not supported"),
+])
+def test_unsupported_models_are_refused_by_node_and_left_unchanged(model, message):
+    before = repr(model)
+    with pytest.raises(QuantizationError, match=message) as caught:
+        quantize_(model, images(4), QuantizationConfig())
+    assert "\n" not in str(caught.value)
+    assert repr(model) == before
+
+
+@pytest.mark.parametrize("broken", [torch.zeros(2, 8, 8), torch.zeros(0, 2, 8, 8)])
+def test_calibration_needs_a_batch_of_images(broken):
+    with pytest.raises(QuantizationError, match="calibration_images must have the shape"):
+        quantize_(trained(strided), broken, QuantizationConfig())
+
+
+def test_a_model_that_diverged_is_refused():
+    model = trained(strided)
+    nn.init.constant_(model[5].weight, float("nan"))
+    with pytest.raises(QuantizationError, match="layer '5': its outputs are not finite"):
+        quantize_(model, images(4), QuantizationConfig())
+
+
+def test_two_inputs_are_refused():
+    class Two(nn.Module):
+        def forward(self, a, b):
+            return a + b
+
+    with pytest.raises(QuantizationError, match="node 'b': the model must have one input"):
+        quantize_(Two(), images(4), QuantizationConfig())

@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 
+from nomul.cosim.virtual_board import VirtualBoard
 from nomul.gen.cli import main
 from nomul.gen.cli.application import COMMANDS, make_parser
 from nomul.gen.cli.cosim import differing_bits
@@ -18,8 +19,9 @@ from nomul.gen.cli.files import FileError, check_output, write_array, write_json
 from nomul.gen.cli.images import load_images, random_codes
 from nomul.gen.cli.screen import progress, show_table, working
 from nomul.gen.presets import load_config
-from nomul.sw import container
-from nomul.sw.network_layers import Tensor
+from nomul.sw import container, golden, reference
+from nomul.sw.driver.board import open_board
+from nomul.sw.network import IntegerNetwork, Tensor
 
 
 def command(name: str):
@@ -213,6 +215,64 @@ def test_inspect_shows_a_manifest(capsys, tmp_path):
 def test_inspect_refuses_what_it_does_not_know(name, text, message, tmp_path, capsys):
     (tmp_path / name).write_text(text)
     assert message in fails(capsys, "inspect", tmp_path / name)
+
+
+# A board. ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.cosim
+def test_network_is_pushed_and_run_by_separate_commands_and_equals_the_golden_model(network, program, tmp_path, capsys):
+    codes = random_codes(IntegerNetwork.load(network).input, 8, 12)
+    np.save(tmp_path / "codes.npy", codes)
+    run = ("run", program, "--images", tmp_path / "codes.npy", "--port")
+    with VirtualBoard(load_config("tiny")) as board:
+        assert "push it first" in fails(capsys, *run, board.port)
+        assert main(["push", str(program), "--port", board.port]) == 0
+        assert "verified by checksum" in capsys.readouterr().out
+        assert main([*map(str, run), board.port, "-o", str(tmp_path / "logits.npy"),
+                     "--json", str(tmp_path / "run.json")]) == 0
+    logits, expected = np.load(tmp_path / "logits.npy"), reference.trace(IntegerNetwork.load(network), codes)["logits"]
+    np.testing.assert_array_equal(logits, expected.reshape(logits.shape))
+    summary = json.loads((tmp_path / "run.json").read_text())
+    assert summary["predictions"] == logits.argmax(axis=1).tolist()
+    assert summary["images"] == 12
+    assert summary["cycles_per_image"] > 0
+
+
+@pytest.mark.cosim
+def test_program_for_another_configuration_is_refused_and_nothing_written(network, tmp_path, capsys):
+    path = tmp_path / "demo.toml"
+    path.write_text(load_config("tiny").to_toml().replace("requantizers = 1", "requantizers = 2"))
+    assert main(["compile", str(network), "--config", str(path), "-o", str(tmp_path / "other.program")]) == 0
+    capsys.readouterr()
+    with VirtualBoard(load_config("tiny")) as virtual:
+        message = fails(capsys, "push", tmp_path / "other.program", "--port", virtual.port)
+        with open_board(virtual.port) as board:
+            assert board.info().network_hash is None
+    assert load_config("tiny").hash in message
+
+
+@pytest.mark.cosim
+def test_cosim_says_0_when_all_bits_agree_and_1_when_one_differs(network, tmp_path, monkeypatch, capsys):
+    arguments = ["cosim", str(network), "--config", "tiny", "--images", "5", "--json", str(tmp_path / "result.json")]
+    assert main(arguments) == 0
+    assert json.loads((tmp_path / "result.json").read_text())["differing_bits"] == 0
+    exact = golden.run
+    monkeypatch.setattr(golden, "run", lambda *inputs: exact(*inputs) ^ np.eye(5, 10, dtype=np.int16))
+    assert main(arguments) == 1
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["differing_bits"], result["differing_images"], result["outputs"]) == (5, 5, 50)
+    assert "image 0: golden " in capsys.readouterr().out
+
+
+@pytest.mark.cosim
+def test_virtual_board_tells_its_port_and_ends_on_interrupt(monkeypatch, capsys):
+    def sleep(seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", sleep)
+    assert main(["virtual-board", "--config", "tiny"]) == 130
+    assert re.match(rf"virtual board of tiny \({load_config('tiny').hash}\) at /dev/\S+; ", capsys.readouterr().out)
 
 
 # Parts. -----------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -243,7 +244,7 @@ class Board(MemoryAccess):
                              f"({wanted}): push it first")
 
 
-def open_board(port: str, baud: int = 1_000_000, **options) -> Board:
+def open_board(port: str, baud: int = 1_000_000, **options: Any) -> Board:
     """The board at a serial port; `options` are those of `Board`.
 
     Raises

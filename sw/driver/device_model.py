@@ -174,5 +174,5 @@ class DeviceModel:
                 self.memories[Region.RESULTS][2 * n:2 * n + 2] = int(value).to_bytes(2, "little", signed=True)
             self._set("CYCLES", cycles)
             self._set("TOP", max(range(len(results)), key=results.__getitem__, default=0))
-        return self.memories[Region.REGISTERS][4 * address_of("CYCLES"):4 * address_of("CYCLES") + 4] \
-            + self.register("TOP").to_bytes(2, "little") + self.memories[Region.RESULTS][:2 * count]
+        return cycles.to_bytes(4, "little") + self.register("TOP").to_bytes(2, "little") \
+            + bytes(self.memories[Region.RESULTS][:2 * count])

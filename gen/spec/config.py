@@ -129,6 +129,11 @@ class Config:
             raise ConfigError(f"configuration {self.name!r}: result_words must be at least columns "
                               f"({self.columns}), not {self.result_words}")
 
+        widest = -(-max(self.weight_word_bits, self.parameter_word_bits, self.activation_word_bits) // 8)
+        if self.frame_bytes < widest + 4:
+            raise ConfigError(f"configuration {self.name!r}: frame_bytes must hold an address (4 bytes) and the widest "
+                              f"memory word ({widest} bytes), so at least {widest + 4}, not {self.frame_bytes}")
+
     # Derived widths. ----------------------------------------------------------------------------------------
 
     @property

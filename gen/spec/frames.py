@@ -12,6 +12,12 @@ only answered again (an image may be gone when it has been run; the results are 
 It answers a frame that it cannot take with `NAK`, whose sequence number is the expected one. `SYNC` is always taken
 and sets the expected number to its own + 1. Several requests may be under way; they are answered in order.
 
+A NAK goes out as operation `NAK` + `ANSWER` with a payload of one byte, 0; several in a row may be merged into one.
+A request is refused, with nothing written, if: the region does not exist, or may not be read or written (BAD_ADDRESS);
+it names no word, no whole number of words, or more than a frame can answer (BAD_LENGTH); it reaches beyond the region
+(BAD_ADDRESS); RESULT_COUNT exceeds the result memory or a frame (RUN: BAD_LENGTH); no network is loaded (RUN:
+NO_NETWORK). Writes to read-only registers are ignored.
+
 =========  ==========================================  =======================================================
 operation  request payload                             answer payload, after the status byte
 =========  ==========================================  =======================================================

@@ -65,8 +65,8 @@ def test_hash_is_sixteen_digits_and_the_same_in_every_process():
     ({"columns": 8.0}, "configuration 'x': columns must be one of 2, 4, 8, 16, 32, 64, not 8.0"),
     ({"columns": 128}, "configuration 'x': columns must be one of 2, 4, 8, 16, 32, 64, not 128"),
     ({"activation_bits": 9}, "configuration 'x': activation_bits must be 2 to 8, not 9"),
-    ({"lanes": 64, "frame_bytes": 64}, "configuration 'x': frame_bytes must hold an address (4 bytes) and the widest "
-                                       "memory word (64 bytes), so at least 68, not 64"),
+    ({"lanes": 64, "frame_bytes": 64}, ("configuration 'x': frame_bytes must hold an address (4 bytes) and the widest "
+                                       "memory word (64 bytes), so at least 68, not 64")),
     ({"l1_weight_bits": 1}, "configuration 'x': l1_weight_bits must be 2 to 8, not 1"),
     ({"shift_exponents": 3}, "configuration 'x': shift_exponents must be one of 2, 4, 8, not 3"),
     ({"tree_levels_per_register": 7}, "configuration 'x': tree_levels_per_register must be 0 to 6, not 7"),

@@ -1,17 +1,22 @@
 """The cocotb benches by name: which component each one takes, and how it is run."""
 
 import json
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from amaranth.lib import wiring
 
 from nomul.cosim.harness import BenchResult, run_bench
 from nomul.gen.spec.config import Config
+from nomul.hdl.accelerator import Accelerator
 from nomul.hdl.array import ProcessingArray
 from nomul.hdl.host import HostLink
+from nomul.sw.compiled import CompiledNetwork
 
-__all__ = ["BENCHES", "Bench", "run"]
+__all__ = ["BENCHES", "Bench", "run", "run_network"]
 
 
 class Bench(NamedTuple):
@@ -41,3 +46,28 @@ def run(name: str, config: Config, *, seed: int = 1) -> BenchResult:
     bench = BENCHES[name]
     return run_bench(bench.component(config), bench.module, seed=seed,
                      settings={"NOMUL_CONFIG": json.dumps(config.to_dict())})
+
+
+def run_network(compiled: CompiledNetwork, images: np.ndarray, logits: np.ndarray, *, seed: int = 1) -> BenchResult:
+    """Pushes a network to its accelerator over the link, runs images, and compares the logits; with random stalls.
+
+    Parameters
+    ----------
+    compiled : CompiledNetwork
+        The network; its configuration describes the accelerator.
+    images : uint8 array, shape (N, C, H, W)
+        Input codes.
+    logits : int16 array, shape (N, classes)
+        What they should give.
+
+    Raises
+    ------
+    BenchError
+        If an answer differs.
+    """
+    with tempfile.TemporaryDirectory(prefix="nomul-network-") as folder:
+        program, vectors = Path(folder) / "bench.program", Path(folder) / "vectors.npz"
+        compiled.save(program)
+        np.savez(vectors, images=images, logits=logits)
+        return run_bench(Accelerator(compiled.config), "nomul.cosim.tb_accelerator", seed=seed,
+                         settings={"NOMUL_PROGRAM": str(program), "NOMUL_VECTORS": str(vectors)})

@@ -51,15 +51,16 @@ async def put_bytes(dut, name: str, payloads: Iterable[int], *, stall: float = 0
 
 
 async def get_bytes(dut, name: str, count: int | None = None, *, into: bytearray | None = None, stall: float = 0.0,
-                    dice: random.Random | None = None) -> bytearray:
+                    dice: random.Random | None = None, patience: int | None = None) -> bytearray:
     """The next `count` payloads of the stream `name` (for ever if None), appended to `into` as they come.
 
-    Checks the promise of a stream: a payload that is offered stays until it is taken.
+    Checks the promise of a stream: a payload that is offered stays until it is taken. With `patience`, so many cycles
+    without any payload are a failure.
     """
     dice = dice or random.Random(0)
     received = bytearray() if into is None else into
     payload, valid, ready = (getattr(dut, f"{name}__{part}") for part in ("payload", "valid", "ready"))
-    offered = None
+    offered, waited = None, 0
     while count is None or count > 0:
         await FallingEdge(dut.clk)
         take = dice.random() >= stall
@@ -69,6 +70,9 @@ async def get_bytes(dut, name: str, count: int | None = None, *, into: bytearray
         if offered is not None and value != offered:
             raise AssertionError(f"stream {name} offered {offered} and withdrew it (now {value})")
         offered = None if take else value
+        waited = waited + 1 if value is None else 0
+        if patience is not None and waited > patience:
+            raise AssertionError(f"stream {name}: nothing for {patience} cycles")
         if take and value is not None:
             received.append(value)
             count = None if count is None else count - 1

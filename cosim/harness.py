@@ -20,8 +20,10 @@ __all__ = ["BenchError", "BenchResult", "run_bench"]
 
 _TOP = "dut"
 _TIMESCALE = ("1ns", "1ps")             # Amaranth's Verilog has none
-# Benches spend their time in the simulator's interface to Python: -O1 compiles faster and runs as fast as -O2.
-_BUILD_ARGS = ("-Wno-lint", "-Wno-fatal", "--no-timing", "-CFLAGS", "-O1")
+# cocotb makes every signal of the design visible (--public-flat-rw), which costs minutes of compiling for a whole
+# accelerator, and most of the simulation's speed. Benches see the ports only.
+_BUILD_ARGS = ("-Wno-lint", "-Wno-fatal", "--no-timing", "--no-public-flat-rw")
+_PORTS = f'`verilator_config\npublic_flat_rw -module "{_TOP}" -port "*"\n'
 
 
 class BenchError(NomulError):
@@ -48,7 +50,7 @@ def _build(verilog: str, environment: Mapping[str, str]) -> Path:
     """Folder of the simulation program; made whole or not at all."""
     import cocotb
 
-    key = "\0".join([verilog, toolchain.identity(), cocotb.__version__, *_BUILD_ARGS, *_TIMESCALE])
+    key = "\0".join([verilog, toolchain.identity(), cocotb.__version__, _PORTS, *_BUILD_ARGS, *_TIMESCALE])
     home = toolchain.cache_folder() / "cocotb"
     folder = home / hashlib.sha256(key.encode()).hexdigest()[:24]
     if (folder / _TOP).is_file():
@@ -57,11 +59,13 @@ def _build(verilog: str, environment: Mapping[str, str]) -> Path:
     work = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=home))
     try:
         (work / "design.v").write_text(verilog, encoding="utf-8")
+        (work / "ports.vlt").write_text(_PORTS, encoding="utf-8")
         log = work / "build.log"
         try:
             with mock.patch.dict("os.environ", environment, clear=True):
-                _runner().build(sources=[work / "design.v"], hdl_toplevel=_TOP, build_dir=work / "build",
-                                build_args=list(_BUILD_ARGS), timescale=_TIMESCALE, log_file=log)
+                _runner().build(sources=[work / "ports.vlt", work / "design.v"], hdl_toplevel=_TOP,
+                                build_dir=work / "build", build_args=list(_BUILD_ARGS), timescale=_TIMESCALE,
+                                log_file=log)
         except (Exception, SystemExit):
             raise BenchError("the bench's simulator cannot be built:\n" + _tail(log)) from None
         finished = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=home))

@@ -1,8 +1,12 @@
 import pytest
 
 from nomul.cosim import benches
+from nomul.cosim.harness import BenchError
+from nomul.sw import reference
+from nomul.sw.compile import compile_network
 
 from .hardware import small_config
+from .networks import random_codes, random_network
 
 pytestmark = pytest.mark.cosim
 
@@ -13,3 +17,14 @@ def test_array_equals_numpy_in_cocotb():
 
 def test_link_survives_a_bad_line_in_cocotb():
     assert benches.run("link", small_config(), seed=1).tests == 4
+
+
+def test_accelerator_equals_the_reference_in_cocotb_and_a_wrong_bit_is_found():
+    config = small_config(weight_words=2048, activation_words=512, frame_bytes=512)
+    network = random_network(3, config)
+    compiled, images = compile_network(network, config), random_codes(3, network, 2)
+    logits = reference.trace(network, images)[network.layers[-1].name].reshape(2, -1)
+    assert benches.run_network(compiled, images, logits).tests == 2
+    logits[1, 0] ^= 1
+    with pytest.raises(BenchError, match="2 of 2 tests failed"):
+        benches.run_network(compiled, images, logits)

@@ -1,0 +1,103 @@
+"""What all boards have in common: the accelerator behind a UART, and the way to a board's files."""
+
+from abc import ABC, abstractmethod
+
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect
+
+from nomul.gen.spec.config import Config
+from nomul.gen.spec.errors import NomulError
+from nomul.hdl.accelerator import Accelerator
+from nomul.hdl.uart import UartReceiver, UartTransmitter
+
+__all__ = ["Board", "BoardError", "UartTop"]
+
+
+class BoardError(NomulError):
+    """A board that does not exist, or a configuration that does not fit on it."""
+
+
+class UartTop(wiring.Component):
+    """An accelerator whose link is a serial line: 8 data bits, no parity, one stop bit, no flow control.
+
+    The host must not send faster than the accelerator takes, which the driver's window of requests sees to.
+
+    Parameters
+    ----------
+    config : Config
+        The accelerator.
+    divisor : int
+        Clock cycles of a bit.
+
+    Members
+    -------
+    rx : In(1)
+        Line from the host, 1 when idle.
+    tx : Out(1)
+        Line to the host.
+    """
+
+    rx: In(1, init=1)
+    tx: Out(1, init=1)
+
+    def __init__(self, config: Config, divisor: int):
+        self._config = config
+        self._divisor = divisor
+        super().__init__()
+
+    def elaborate(self, platform):
+        """The accelerator between the two halves of the UART."""
+        m = Module()
+        m.submodules.accelerator = accelerator = Accelerator(self._config)
+        m.submodules.receiver = receiver = UartReceiver(self._divisor)
+        m.submodules.transmitter = transmitter = UartTransmitter(self._divisor)
+        connect(m, receiver.o, accelerator.rx)
+        connect(m, accelerator.tx, transmitter.i)
+        m.d.comb += [receiver.rx.eq(self.rx), self.tx.eq(transmitter.tx)]
+        return m
+
+
+class Board(ABC):
+    """One board: its facts, and the files of a design for it.
+
+    Attributes
+    ----------
+    name : str
+        What it is called on the command line.
+    title : str
+        What it is called elsewhere.
+    clock_hz, baud : int
+        Its clock, and the speed of its serial line.
+    """
+
+    name: str
+    title: str
+    clock_hz: int
+    baud: int
+
+    @property
+    def divisor(self) -> int:
+        """Clock cycles of a bit on the serial line."""
+        return round(self.clock_hz / self.baud)
+
+    def describe(self) -> dict:
+        """Facts for the manifest."""
+        return {"name": self.name, "title": self.title, "clock_hz": self.clock_hz, "baud": self.baud}
+
+    @abstractmethod
+    def emit(self, config: Config, top: str) -> tuple[list[dict], dict[str, str]]:
+        """The design for `config` on this board, with `top` as name of the top module and of the files.
+
+        Returns
+        -------
+        list of dict
+            The top module's ports, as ``{"name", "direction", "bits", "pins"}``.
+        dict
+            Name and text of every file: Verilog, constraints, build script.
+
+        Raises
+        ------
+        BoardError
+            If the configuration does not fit; says what there is and what it would take.
+        """

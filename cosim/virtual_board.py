@@ -1,0 +1,128 @@
+"""A board without a board: the simulated accelerator behind a pseudo-terminal, opened like any serial port."""
+
+import os
+import select
+import threading
+import tty
+from collections.abc import Callable
+
+from nomul.boards.base import UartTop
+from nomul.cosim.link import accelerator_model
+from nomul.cosim.verilated import Moved, VerilatedModel, build
+from nomul.gen.spec.config import Config
+from nomul.gen.verilog import emit_verilog
+
+__all__ = ["LEVELS", "VirtualBoard"]
+
+#: "byte": the accelerator's byte streams, fast. "uart": the board's top with its UART, bit by bit.
+LEVELS = ("byte", "uart")
+
+# Clock cycles of a bit at level "uart": few, for speed; the UART works from 4 on.
+_DIVISOR = 4
+# The simulation advances in slices of so many cycles in which nothing moves; between them the port is looked at.
+_SLICE, _QUIET = 2_000, 64
+# After so many silent cycles the board no longer runs as fast as it can: it waits for the host, between slices.
+_IDLE_CYCLES, _IDLE_SECONDS = 1_000_000, 0.02
+_CHUNK = 1 << 16
+
+
+class VirtualBoard:
+    """A simulated board that serves a serial port in a thread; a context manager.
+
+    The same pyserial code that opens a real board opens `port`, at any baud rate. The board keeps its state when
+    the port is closed and opened again, as a real one does.
+
+    Parameters
+    ----------
+    config : Config
+        The accelerator.
+    level : str
+        One of `LEVELS`.
+
+    Attributes
+    ----------
+    port : str
+        Path of the serial port, between `start` and `stop`.
+
+    Raises
+    ------
+    ValueError
+        For an unknown level.
+    """
+
+    def __init__(self, config: Config, level: str = "byte"):
+        if level not in LEVELS:
+            raise ValueError(f"level must be one of {', '.join(LEVELS)}, not {level!r}")
+        self._model, self._advance = _board(config, level)
+        self._thread: threading.Thread | None = None
+        self._failure: BaseException | None = None
+        self.port = ""
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles that the board has run."""
+        return self._model.cycles
+
+    def start(self) -> "VirtualBoard":
+        """Opens the port and begins to serve it."""
+        # The slave stays open here too: else the port would hang up whenever the host closes it.
+        self._master, self._slave = os.openpty()
+        tty.setraw(self._slave)
+        os.set_blocking(self._master, False)
+        self._wake_read, self._wake_write = os.pipe()
+        self.port = os.ttyname(self._slave)
+        self._thread = threading.Thread(target=self._run, name="virtual board", daemon=True)
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Ends the thread and closes the port; raises what the thread died of, if it did."""
+        if self._thread is None:
+            return
+        os.write(self._wake_write, b"x")
+        self._thread.join()
+        self._thread, self.port = None, ""
+        for descriptor in (self._master, self._slave, self._wake_read, self._wake_write):
+            os.close(descriptor)
+        if self._failure is not None:
+            raise self._failure
+
+    def __enter__(self) -> "VirtualBoard":
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _run(self) -> None:
+        try:
+            self._serve()
+        except BaseException as failure:
+            self._failure = failure
+
+    def _serve(self) -> None:
+        to_board, to_host, silent = bytearray(), bytearray(), 0
+        while True:
+            busy = to_board or silent < _IDLE_CYCLES
+            # A full buffer is not read from: then the port fills up and the host's write waits, as with a UART.
+            readable, writable, _ = select.select(
+                [self._wake_read] + [self._master] * (len(to_board) < _CHUNK),
+                [self._master] if to_host else [], [], 0 if busy else _IDLE_SECONDS)
+            if self._wake_read in readable:
+                return
+            if self._master in readable:
+                to_board += os.read(self._master, _CHUNK)
+            if writable:
+                del to_host[:os.write(self._master, to_host)]
+            moved = self._advance(bytes(to_board), quiet=_QUIET, patience=_SLICE)
+            del to_board[:moved.accepted]
+            to_host += moved.output
+            silent = 0 if moved.accepted or moved.output else silent + moved.cycles
+
+
+def _board(config: Config, level: str) -> tuple[VerilatedModel, Callable[..., Moved]]:
+    """The simulated design of a level, and what moves bytes through it."""
+    if level == "byte":
+        model = accelerator_model(config)
+        return model, model.run_bytes
+    model = VerilatedModel(build(emit_verilog(UartTop(config, _DIVISOR), "board"), "board"))
+    return model, lambda data, **limits: model.run_serial(data, divisor=_DIVISOR, **limits)

@@ -65,14 +65,14 @@ class Board(ABC):
     ----------
     name : str
         What it is called on the command line.
-    title : str
-        What it is called elsewhere.
+    summary : str
+        What it is, in a line.
     clock_hz, baud : int
         Its clock, and the speed of its serial line.
     """
 
     name: str
-    title: str
+    summary: str
     clock_hz: int
     baud: int
 
@@ -83,7 +83,7 @@ class Board(ABC):
 
     def describe(self) -> dict:
         """Facts for the manifest."""
-        return {"name": self.name, "title": self.title, "clock_hz": self.clock_hz, "baud": self.baud}
+        return {"name": self.name, "summary": self.summary, "clock_hz": self.clock_hz, "baud": self.baud}
 
     @abstractmethod
     def emit(self, config: Config, top: str) -> tuple[list[dict], dict[str, str]]:

@@ -1,0 +1,75 @@
+import json
+import os
+import stat
+
+import pytest
+
+from nomul.boards import BOARDS, BoardError, find_board
+from nomul.boards.ulx3s import block_rams
+from nomul.gen.emit import generate
+from nomul.gen.presets import load_config
+
+from .hardware import small_config
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Generated without a single tool on PATH."""
+    folder = tmp_path_factory.mktemp("board")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", os.devnull)
+        generate(small_config(name="soc"), folder, find_board("ulx3s-85f"))
+    return folder
+
+
+def test_files_are_complete_and_have_no_paths(folder):
+    names = {"soc.v", "soc.ys", "soc.lpf", "build_soc.sh", "config.toml", "registers.md", "registers.h",
+             "manifest.json"}
+    assert {path.name for path in folder.iterdir()} == names
+    for name in ("soc.v", "soc.ys", "soc.lpf", "build_soc.sh"):
+        text = (folder / name).read_text()
+        assert text.endswith("\n")
+        assert ".py" not in text
+    assert "disabled" not in (folder / "soc.v").read_text()
+    assert "read_verilog soc.v\n" in (folder / "soc.ys").read_text()
+    assert (folder / "build_soc.sh").stat().st_mode & stat.S_IXUSR
+
+
+def test_pins_are_those_of_the_board(folder):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    # ULX3S constraints file: clk_25mhz G2, ftdi_txd (to the FPGA) M1, ftdi_rxd (from it) L4, wifi_gpio0 L2.
+    assert {port["name"]: (port["direction"], port["pins"]) for port in manifest["ports"]} == {
+        "clk25_0__io": ("input", ["G2"]), "uart_0__rx__io": ("input", ["M1"]), "uart_0__tx__io": ("output", ["L4"]),
+        "esp32_0__gpio0__io": ("output", ["L2"])}
+    assert manifest["board"] == {"name": "ulx3s-85f", "summary": find_board("ulx3s-85f").summary,
+                                 "clock_hz": 25_000_000, "baud": 1_000_000}
+    constraints = (folder / "soc.lpf").read_text()
+    for port in manifest["ports"]:
+        assert f'LOCATE COMP "{port["name"]}" SITE "{port["pins"][0]}";' in constraints
+    assert 'FREQUENCY PORT "clk25_0__io" 25000000.0 HZ;' in constraints
+    assert "L3" not in constraints, "the FTDI chip drives TXDEN itself"
+
+
+def test_same_configuration_gives_the_same_bytes(folder, tmp_path):
+    generate(small_config(name="soc"), tmp_path, find_board("ulx3s-85f"))
+    for path in folder.iterdir():
+        assert path.read_bytes() == (tmp_path / path.name).read_bytes()
+
+
+def test_block_rams_by_hand():
+    # The last one: 15 blocks of 9 bits side by side, 8 of 2048 words one after the other.
+    assert [block_rams(36, 512), block_rams(37, 512), block_rams(1, 16384), block_rams(128, 16384)] == [1, 2, 1, 120]
+
+
+def test_preset_of_the_board_fits_and_a_larger_memory_is_refused(tmp_path):
+    board = find_board("ulx3s-85f")
+    board.check(load_config("ulx3s"))
+    with pytest.raises(BoardError, match=r"needs \d+ block RAMs, board ulx3s-85f has 208: lower weight_words"):
+        generate(small_config(weight_words=1 << 20), tmp_path / "new", board)
+    assert not (tmp_path / "new").exists()
+
+
+def test_unknown_board_lists_the_boards():
+    with pytest.raises(BoardError, match="unknown board 'arty'; known are ulx3s-85f"):
+        find_board("arty")
+    assert [find_board(board.name) for board in BOARDS] == list(BOARDS)

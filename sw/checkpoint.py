@@ -86,11 +86,11 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     """
     content = container.load(path, "checkpoint")
     header: dict[str, Any] = content.header
-    model = build(header["model"])
     try:
+        model = build(header["model"])
         model.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in content.tensors.items()})
         return Checkpoint(model.eval(), header["model"], header["dataset"], Recipe(**header["recipe"]),
                           header["seed"], TrainResult(**header["result"]), header["code"])
     except (KeyError, TypeError, RuntimeError):
-        raise ContainerError(f"{str(path)!r} does not fit the model {header['model']!r} of this nomul: "
+        raise ContainerError(f"{str(path)!r} does not fit the model {header.get('model')!r} of this nomul: "
                              f"make it again with `nomul train`") from None

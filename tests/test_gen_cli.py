@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 
+from nomul.boards import BOARDS
 from nomul.cosim.virtual_board import VirtualBoard
 from nomul.gen.cli import main
 from nomul.gen.cli.application import COMMANDS, make_parser
@@ -158,6 +159,12 @@ def test_reader_that_closes_the_pipe_gets_no_traceback():
     script = f"{shlex.quote(sys.executable)} -m nomul.gen.cli inspect --help | true; echo ${{PIPESTATUS[0]}}"
     result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
     assert "Traceback" not in result.stderr
+
+
+def test_boards_lists_every_board_that_generate_takes(capsys):
+    assert main(["boards"]) == 0
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line.split()[0] for line in lines] == [board.name for board in BOARDS]
 
 
 # Inspecting. ------------------------------------------------------------------------------------------------

@@ -22,7 +22,8 @@ RULES = (
     ("hdl/", {"numpy", *AMARANTH}, {"nomul.hdl", "nomul.gen.spec"}),
     ("sw/driver/", {"numpy", "serial"}, {"nomul.sw", "nomul.gen.spec"}),
     ("sw/", {"numpy", "safetensors", "rich", *TRAINING}, {"nomul.sw", "nomul.gen.spec", "nomul.gen.presets"}),
-    ("cosim/", {"numpy", *AMARANTH, *SIMULATION}, {"nomul.cosim", "nomul.gen", "nomul.hdl", "nomul.sw", "nomul.boards"}),
+    ("cosim/", {"numpy", *AMARANTH, *SIMULATION},
+     {"nomul.cosim", "nomul.gen", "nomul.hdl", "nomul.sw", "nomul.boards"}),
     ("boards/", {"numpy", *AMARANTH}, {"nomul.boards", "nomul.gen", "nomul.hdl"}),
 )
 

@@ -15,7 +15,8 @@ def _configure(parser: ArgumentParser) -> None:
 def _run(arguments: Namespace) -> int:
     from nomul.boards import BOARDS
 
-    show_table([(board.name, board.summary) for board in BOARDS], ("board", "what it is"))
+    show_table([(board.name, board.summary, f"{board.clock_hz / 1e6:g}", board.baud) for board in BOARDS],
+               ("board", "what it is", "clock, MHz", "baud rate"))
     return 0
 
 

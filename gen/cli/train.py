@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from nomul.gen.cli.command import Command, add_output
 from nomul.gen.cli.files import ArgumentError, check_output
 from nomul.gen.cli.screen import progress, say
+from nomul.gen.spec.errors import NomulError
 
 if TYPE_CHECKING:
     from nomul.sw.checkpoint import Checkpoint
@@ -35,6 +36,7 @@ def train_to_file(name: str, output: str | Path, *, seed: int = 0, epochs: int |
     from nomul.sw.models import build
     from nomul.sw.train import RECIPES, Progress, train
 
+    code = code_hash()  # before the training, during which a source file may be edited
     model, dataset = build(name, seed), digits()
     recipe = RECIPES[name] if epochs is None else replace(RECIPES[name], epochs=epochs)
     with progress(f"train {name}, epochs") as update:
@@ -42,23 +44,30 @@ def train_to_file(name: str, output: str | Path, *, seed: int = 0, epochs: int |
             update(state.epoch, state.epochs)
 
         result = train(model, dataset, recipe, seed, report)
-    checkpoint = Checkpoint(model, name, dataset.name, recipe, seed, result, code_hash())
+    checkpoint = Checkpoint(model, name, dataset.name, recipe, seed, result, code)
     save_checkpoint(output, checkpoint)
     return checkpoint
 
 
 def reusable(name: str, path: Path, *, seed: int = 0) -> "Checkpoint | None":
-    """The checkpoint at `path`, if training `name` again with its recipe would only make the same one."""
+    """The checkpoint at `path`, if training `name` again with its recipe would only make the same one.
+
+    It must also still classify as many test images as it did after its training.
+    """
     from nomul.sw.checkpoint import code_hash, load_checkpoint
-    from nomul.sw.container import ContainerError
-    from nomul.sw.train import RECIPES
+    from nomul.sw.data import digits
+    from nomul.sw.train import RECIPES, accuracy
 
     try:
         checkpoint = load_checkpoint(path)
-    except ContainerError:
+    except NomulError:
         return None
     made_by = (checkpoint.name, checkpoint.recipe, checkpoint.seed, checkpoint.code)
-    return checkpoint if made_by == (name, RECIPES[name], seed, code_hash()) else None
+    if made_by != (name, RECIPES[name], seed, code_hash()):
+        return None
+    dataset = digits()
+    now = accuracy(checkpoint.model, dataset.test_images, dataset.test_labels)
+    return checkpoint if now == checkpoint.result.accuracy else None
 
 
 def _configure(parser: ArgumentParser) -> None:

@@ -107,4 +107,4 @@ class Ulx3s85f(Board):
 def _direction(port: str, top: str, text: str) -> str:
     """Direction of a port, as the module `top` of a Verilog text declares it."""
     module = text[text.index(f"\nmodule {top}("):]
-    return re.search(rf"^  (input|output|inout) (?:\[.*\] )?{port} ?;", module, re.MULTILINE)[1]
+    return re.findall(rf"^  (input|output|inout) (?:\[.*\] )?{port} ?;", module, re.MULTILINE)[0]

@@ -22,7 +22,8 @@ _TOP = "dut"
 _TIMESCALE = ("1ns", "1ps")             # Amaranth's Verilog has none
 # cocotb makes every signal of the design visible (--public-flat-rw), which costs minutes of compiling for a whole
 # accelerator, and most of the simulation's speed. Benches see the ports only.
-_BUILD_ARGS = ("-Wno-lint", "-Wno-fatal", "--no-timing", "--no-public-flat-rw")
+_BUILD_ARGS = ("-Wno-lint", "-Wno-fatal", "--no-timing")
+_ONLY_PORTS = "--no-public-flat-rw"
 _PORTS = f'`verilator_config\npublic_flat_rw -module "{_TOP}" -port "*"\n'
 
 
@@ -46,11 +47,12 @@ def _runner():
     return get_runner("verilator")
 
 
-def _build(verilog: str, environment: Mapping[str, str]) -> Path:
+def _build(verilog: str, environment: Mapping[str, str], everything_visible: bool) -> Path:
     """Folder of the simulation program; made whole or not at all."""
     import cocotb
 
-    key = "\0".join([verilog, toolchain.identity(), cocotb.__version__, _PORTS, *_BUILD_ARGS, *_TIMESCALE])
+    arguments = [*_BUILD_ARGS, *([] if everything_visible else [_ONLY_PORTS])]
+    key = "\0".join([verilog, toolchain.identity(), cocotb.__version__, _PORTS, *arguments, *_TIMESCALE])
     home = toolchain.cache_folder() / "cocotb"
     folder = home / hashlib.sha256(key.encode()).hexdigest()[:24]
     if (folder / _TOP).is_file():
@@ -64,7 +66,7 @@ def _build(verilog: str, environment: Mapping[str, str]) -> Path:
         try:
             with mock.patch.dict("os.environ", environment, clear=True):
                 _runner().build(sources=[work / "ports.vlt", work / "design.v"], hdl_toplevel=_TOP,
-                                build_dir=work / "build", build_args=list(_BUILD_ARGS), timescale=_TIMESCALE,
+                                build_dir=work / "build", build_args=arguments, timescale=_TIMESCALE,
                                 log_file=log)
         except (Exception, SystemExit):
             raise BenchError("the bench's simulator cannot be built:\n" + _tail(log)) from None
@@ -93,7 +95,7 @@ def _results(path: Path) -> tuple[int, int]:
 
 
 def run_bench(component: wiring.Component, module: str, *, seed: int = 1,
-              settings: Mapping[str, str] | None = None) -> BenchResult:
+              settings: Mapping[str, str] | None = None, everything_visible: bool = False) -> BenchResult:
     """Emits `component` as Verilog, and runs the cocotb tests of `module` on it under Verilator.
 
     Parameters
@@ -107,6 +109,9 @@ def run_bench(component: wiring.Component, module: str, *, seed: int = 1,
     settings : mapping, optional
         Environment variables for the bench: what it has to know about the component.
 
+    everything_visible : bool
+        Build the simulator as cocotb's own runner does, with all signals of the design in reach of the bench: slow.
+
     Raises
     ------
     BenchError
@@ -116,7 +121,7 @@ def run_bench(component: wiring.Component, module: str, *, seed: int = 1,
     """
     environment = toolchain.environment()
     runner = _runner()
-    folder = _build(emit_verilog(component, _TOP), environment)
+    folder = _build(emit_verilog(component, _TOP), environment, everything_visible)
     with tempfile.TemporaryDirectory(prefix="nomul-bench-") as scratch:
         log, results = Path(scratch) / "bench.log", Path(scratch) / "results.xml"
         # SystemExit is how the runner reports failed tests, and a simulator that crashed.

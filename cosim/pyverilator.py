@@ -12,6 +12,8 @@ __all__ = ["PyVerilator"]
 class _Ports:
     """Ports as attributes and as items: ``io.a``, ``io["a"]``."""
 
+    _sim: "PyVerilator"
+
     def __init__(self, sim: "PyVerilator"):
         object.__setattr__(self, "_sim", sim)
 

@@ -60,8 +60,8 @@ async def sums_equal_numpy(dut, operator, idle):
         if valid:
             top = 2**config.activation_bits - 1
             x = [np.full(config.lanes, top), np.zeros(config.lanes, int),
-                 dice.integers(top + 1, size=config.lanes)][min(dice.integers(8), 2)]
-            weights = draw_weights(operator, config, dice, dice.integers(8))
+                 dice.integers(top + 1, size=config.lanes)][min(int(dice.integers(8)), 2)]
+            weights = draw_weights(operator, config, dice, int(dice.integers(8)))
             assert (decode(operator, encode(operator, weights, config), config) == weights).all()
             dut.i_activations.value, dut.i_tag.value = pack(x, config.activation_bits), sent
             due.append((cycle + array.latency, sent, sums(operator, x, weights)))

@@ -2,6 +2,7 @@
 
 import random
 import zlib
+from typing import Any
 
 import cocotb
 from cocotb.triggers import FallingEdge, ReadOnly, RisingEdge
@@ -19,7 +20,7 @@ MEMORIES = (Region.PROGRAM, Region.WEIGHTS, Region.PARAMETERS, Region.ACTIVATION
 class Memory:
     """Answers the host bus, and knows which writes the request under way may make."""
 
-    def __init__(self, dut, config: Config):
+    def __init__(self, dut: Any, config: Config):
         self.config = config
         self.words: dict[tuple[int, int], int] = {}
         self.allowed: dict[tuple[int, int], int] = {}
@@ -33,7 +34,7 @@ class Memory:
 
     async def serve(self) -> None:
         """Runs for ever."""
-        delayed = [None] * HostBus.READ_LATENCY
+        delayed: list[int | None] = [None] * HostBus.READ_LATENCY
         while True:
             await FallingEdge(self._dut.clk)
             answer = delayed.pop(0)
@@ -50,7 +51,7 @@ class Memory:
 class Host:
     """Sends one request at a time until it is answered; damages a share of the frames, both ways."""
 
-    def __init__(self, dut, damage: float, stall: float):
+    def __init__(self, dut: Any, damage: float, stall: float):
         self._dut, self._damage, self._stall = dut, damage, stall
         self._sequence, self._line = 0, bytearray()
         self.damaged = 0

@@ -135,15 +135,16 @@ class VerilatedModel:
             stimulus.ctypes.data_as(ctypes.c_void_p),
             len(targets), (ctypes.c_int * len(targets))(*(index for index, _ in targets.values())),
             result.ctypes.data_as(ctypes.c_void_p))
-        answer, column = {}, 0
+        answer: dict[str, np.ndarray] = {}
+        column = 0
         for name, (_, words) in targets.items():
             part = result[:, column:column + words]
             column += words
+            answer[name] = part
             if words <= 2:
                 wide = np.zeros((cycles, 2), np.uint32)
                 wide[:, :words] = part
-                part = wide.view(np.uint64).reshape(cycles)
-            answer[name] = part
+                answer[name] = wide.view(np.uint64).reshape(cycles)
         return answer
 
     def run_bytes(self, data: bytes = b"", *, quiet: int, patience: int | None = None,

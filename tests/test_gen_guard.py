@@ -1,8 +1,12 @@
+import pytest
 from amaranth.hdl import Module, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from nomul.boards.base import UartTop
 from nomul.gen.guard import multiply_cells
+from nomul.gen.presets import load_config, preset_names
+from nomul.hdl.accelerator import Accelerator
 
 
 class Inner(wiring.Component):
@@ -58,3 +62,12 @@ def test_a_hidden_multiplication_of_an_index_is_found():
 
 def test_shifts_and_sums_are_allowed():
     assert multiply_cells(Harmless()) == []
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_no_preset_has_a_multiplier(preset):
+    assert multiply_cells(Accelerator(load_config(preset))) == []
+
+
+def test_board_top_has_no_multiplier():
+    assert multiply_cells(UartTop(load_config("tiny"), 25)) == []

@@ -38,12 +38,11 @@ def _adder() -> nn.Module:
 def _shift() -> nn.Module:
     """Power-of-two layers throughout (DeepShift-Q)."""
     return _block(
-        block1=_block(shift=ShiftConv2d(1, 16, 3, padding=1), norm=nn.BatchNorm2d(16), relu=nn.ReLU(),
-                      pool=nn.MaxPool2d(2)),
-        block2=_block(shift=ShiftConv2d(16, 32, 3, padding=1), norm=nn.BatchNorm2d(32), relu=nn.ReLU()),
-        block3=_block(shift=ShiftConv2d(32, 32, 3, padding=1), norm=nn.BatchNorm2d(32), relu=nn.ReLU(),
+        block1=_block(shift=ShiftConv2d(1, 24, 3, padding=1), norm=nn.BatchNorm2d(24), relu=nn.ReLU()),
+        block2=_block(shift=ShiftConv2d(24, 48, 3, padding=1, stride=2), norm=nn.BatchNorm2d(48), relu=nn.ReLU()),
+        block3=_block(shift=ShiftConv2d(48, 48, 3, padding=1), norm=nn.BatchNorm2d(48), relu=nn.ReLU(),
                       pool=nn.AvgPool2d(2)),
-        classifier=_block(flatten=nn.Flatten(), shift=ShiftLinear(128, 10), norm=nn.BatchNorm1d(10)),
+        classifier=_block(flatten=nn.Flatten(), shift=ShiftLinear(192, 10), norm=nn.BatchNorm1d(10)),
     )
 
 

@@ -90,7 +90,7 @@ def test_columns_add_up_every_operator_with_new_weights_each_cycle(config):
 
 def test_latency_is_three_and_the_registers_of_the_tree():
     for lanes, levels, latency in ((2, 0, 3), (2, 1, 4), (8, 1, 6), (8, 2, 4), (64, 2, 6)):
-        config = small_config(lanes=lanes, tree_levels_per_register=levels)
+        config = small_config(lanes=lanes, tree_levels_per_register=levels, frame_bytes=128)
         assert ProcessingArray(config, 1).latency == latency
 
 

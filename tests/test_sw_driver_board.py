@@ -245,13 +245,6 @@ def test_memory_is_read_written_and_summed_in_words():
             board.read(Region.PARAMETERS, 10, 1000)
 
 
-def test_word_that_fits_into_no_frame_is_refused():
-    config = small_config(lanes=64, columns=2)
-    network = compiled(config=config)
-    with Board(device(network, config)) as board, pytest.raises(BoardError, match="a word of 64 bytes does not fit"):
-        board.push(network)
-
-
 def test_silent_board_is_an_error():
     class Silence:
         def write(self, data):

@@ -64,7 +64,8 @@ class MemoryAccess:
             If it does not answer.
         """
         size, count = self._word_bytes(region), words * self._word_bytes(region)
-        room = self._whole_words(self.room(1), size)
+        room = self.room(1)
+        room -= room % size
         requests = ([Request(Operation.READ, _subject(region, address + start // size)
                              + min(room, count - start).to_bytes(2, "little"))] for start in range(0, count, room))
         return b"".join(answer for [answer] in self._transport.exchange(requests))
@@ -88,7 +89,7 @@ class MemoryAccess:
     def pieces(self, section: Section, room: int) -> Iterator[Section]:
         """The section cut into pieces of whole words and at most `room` bytes."""
         size = self._word_bytes(section.region)
-        room = self._whole_words(room, size)
+        room -= room % size
         for start in range(0, len(section.content), room):
             yield Section(section.region, section.address + start // size, section.content[start:start + room])
 
@@ -105,10 +106,3 @@ class MemoryAccess:
             raise BoardError(f"how long a word of {Region(region).name} is depends on the configuration: "
                              "push a network first")
         return word_bytes(region, self._config)
-
-    @staticmethod
-    def _whole_words(room: int, size: int) -> int:
-        if room < size:
-            raise BoardError(f"a word of {size} bytes does not fit into a frame of the board: generate it with a "
-                             "larger frame_bytes")
-        return room - room % size

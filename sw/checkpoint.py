@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from nomul.sw import container
-from nomul.sw.container import ContainerError
 from nomul.sw.models import build
 from nomul.sw.train import Recipe, TrainResult
 
@@ -86,11 +85,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     """
     content = container.load(path, "checkpoint")
     header: dict[str, Any] = content.header
-    try:
+    with container.rebuilding(path, "checkpoint"):
         model = build(header["model"])
         model.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in content.tensors.items()})
         return Checkpoint(model.eval(), header["model"], header["dataset"], Recipe(**header["recipe"]),
                           header["seed"], TrainResult(**header["result"]), header["code"])
-    except (KeyError, TypeError, RuntimeError):
-        raise ContainerError(f"{str(path)!r} does not fit the model {header.get('model')!r} of this nomul: "
-                             f"make it again with `nomul train`") from None

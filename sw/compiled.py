@@ -109,15 +109,19 @@ class CompiledNetwork:
         """
         content = container.load(path, "program")
         header = content.header
+        with container.rebuilding(path, "program"):
+            return cls._rebuild(path, header, content.tensors)
+
+    @classmethod
+    def _rebuild(cls, path: str | Path, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> "CompiledNetwork":
         config = Config.from_dict(header["config"], source=str(path))
         if config.hash != header["config_hash"]:
             raise CompiledNetworkError(f"{str(path)!r} is for another version of the accelerator (its configuration's "
                                        f"hash was {header['config_hash']}, now it is {config.hash}): "
                                        f"compile the network again")
         tensors = {place.pop("name"): place for place in header["tensors"]}
-        return cls(header["name"], config, header["network_hash"], content.tensors["program"],
-                   content.tensors["weights"], content.tensors["parameters"], Tensor(**header["input"]),
-                   header["classes"], tensors, header["metadata"])
+        return cls(header["name"], config, header["network_hash"], arrays["program"], arrays["weights"],
+                   arrays["parameters"], Tensor(**header["input"]), header["classes"], tensors, header["metadata"])
 
     def _content(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         header = {"name": self.name, "config": self.config.to_dict(), "config_hash": self.config_hash,

@@ -7,6 +7,8 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +18,7 @@ from safetensors.numpy import save as to_bytes
 
 from nomul.gen.spec.errors import NomulError
 
-__all__ = ["KINDS", "VERSION", "Container", "ContainerError", "content_hash", "load", "save"]
+__all__ = ["KINDS", "VERSION", "Container", "ContainerError", "content_hash", "load", "rebuilding", "save"]
 
 #: Version of all kinds; raised whenever the meaning of a header or tensor changes.
 VERSION = 1
@@ -127,6 +129,24 @@ def load(path: str | Path, kind: str | None = None) -> Container:
     except OSError as error:
         raise ContainerError(f"cannot read {str(path)!r}: {error.strerror or error}") from None
     return _checked(path, kind, metadata[_KEY], tensors)
+
+
+@contextmanager
+def rebuilding(path: str | Path, kind: str) -> Iterator[None]:
+    """For what a reader makes of a sound file: content that does not fit `kind` becomes a one-line error.
+
+    Such a file was written by another version of nomul, or by another program.
+
+    Raises
+    ------
+    ContainerError
+        Instead of the errors that missing or wrong values lead to.
+    """
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError):
+        raise ContainerError(f"{str(path)!r} is no {kind} that this nomul understands: "
+                             f"make it again with `{KINDS[kind]}`") from None
 
 
 def _commands() -> str:

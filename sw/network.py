@@ -133,13 +133,14 @@ class IntegerNetwork:
         """Reads a network and checks it."""
         content = container.load(path, "network")
         header, layers = content.header, []
-        for record in header["layers"]:
-            if record["kind"] not in LAYERS:
-                raise NetworkError(f"{str(path)!r}: layer {record['name']!r}: unsupported layer {record['kind']!r}; "
-                                   f"supported are {_supported()}")
-            layers.append(_layer_of(record, content.tensors))
-        network = cls(header["name"], header["activation_bits"], Tensor(**header["input"]), tuple(layers),
-                      header["metadata"])
+        with container.rebuilding(path, "network"):
+            for record in header["layers"]:
+                if record["kind"] not in LAYERS:
+                    raise NetworkError(f"{str(path)!r}: layer {record['name']!r}: unsupported layer "
+                                       f"{record['kind']!r}; supported are {_supported()}")
+                layers.append(_layer_of(record, content.tensors))
+            network = cls(header["name"], header["activation_bits"], Tensor(**header["input"]), tuple(layers),
+                          header["metadata"])
         network.check()
         return network
 

@@ -2,8 +2,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from nomul.gen.spec.errors import NomulError
 from nomul.sw import container
+from nomul.sw.checkpoint import load_checkpoint
+from nomul.sw.compiled import CompiledNetwork
 from nomul.sw.container import ContainerError, content_hash, load, save
+from nomul.sw.network import IntegerNetwork
 
 HEADER = {"name": "größer", "numbers": [1, 2.5, None, True], "nested": {"b": 1, "a": 2}}
 TENSORS = {"w": np.arange(-6, 6, dtype=np.int16).reshape(2, 3, 2), "empty": np.zeros((0, 3), np.uint8),
@@ -141,3 +145,15 @@ def test_missing_folder_is_a_clear_error(tmp_path):
 def test_unknown_kind_is_a_programming_error(tmp_path):
     with pytest.raises(ValueError, match="kind must be one of checkpoint, network, program"):
         write(tmp_path / "a", kind="picture")
+
+
+@pytest.mark.parametrize(("kind", "load"), [
+    ("checkpoint", load_checkpoint), ("network", IntegerNetwork.load), ("program", CompiledNetwork.load)])
+@pytest.mark.parametrize("header", [{}, {"layers": [{}], "config": {}, "model": "adder"},
+                                    {"layers": 3, "config": 3, "model": 3}])
+def test_sound_file_with_foreign_content_is_refused_in_one_line(tmp_path, kind, load, header):
+    path = tmp_path / "file"
+    save(path, kind, header, {})
+    with pytest.raises(NomulError) as error:
+        load(path)
+    assert "\n" not in str(error.value)

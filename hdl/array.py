@@ -1,6 +1,6 @@
 """The processing array: lanes × columns processing elements, an adder tree a column, all operators side by side."""
 
-from amaranth.hdl import Module, Shape, ShapeLike, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Shape, ShapeLike, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -32,8 +32,9 @@ class ProcessingArray(wiring.Component):
 
     A pipeline of constant latency, one word per cycle, without back-pressure: input register, leaf register, adder
     trees, output register. There is a sub-array for each of the configuration's operators, all on the same input
-    register, chosen from at the output register. An L1 column gives ``Σx - 2·Σ leaf``; all columns share one tree
-    for ``Σx``.
+    register, chosen from at the output register. Registers load only valid data, and only in the sub-array of the
+    operator: what does not count does not switch, and costs no time in a simulation.
+    An L1 column gives ``Σx - 2·Σ leaf``; all columns share one tree for ``Σx``.
 
     Parameters
     ----------
@@ -83,29 +84,31 @@ class ProcessingArray(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         # Data registers have no reset: only `valid` says whether they mean anything.
-        activations = Signal.like(self.i_activations, reset_less=True)
-        sums = Signal.like(self.o_sums, reset_less=True)
-        m.d.sync += activations.eq(self.i_activations)
-        m.d.comb += self.o_sums.eq(sums)
-
-        with m.Switch(self.i_operator):
-            for operator in self._operators:
-                columns = self._columns(m, operator, activations)
-                # The last operator is also what an impossible one gives: one comparison less.
-                with m.Default() if operator is self._operators[-1] else m.Case(operator):
-                    m.d.sync += [target.eq(source) for target, source in zip(sums, columns, strict=True)]
-
-        valid, tag = self.i_valid, self.i_tag
+        valid, tag = [self.i_valid], self.i_tag
         for stage in range(self.latency):
-            last_valid, last_tag = valid, tag
-            valid = Signal(name=f"valid{stage}")
+            last_tag = tag
+            valid.append(Signal(name=f"valid{stage}"))
             tag = Signal.like(self.i_tag, name=f"tag{stage}", reset_less=True)
-            m.d.sync += [valid.eq(last_valid), tag.eq(last_tag)]
-        m.d.comb += [self.o_valid.eq(valid), self.o_tag.eq(tag)]
+            m.d.sync += [valid[-1].eq(valid[-2]), tag.eq(last_tag)]
+        m.d.comb += [self.o_valid.eq(valid[-1]), self.o_tag.eq(tag)]
+
+        activations = Signal.like(self.i_activations, reset_less=True)
+        with m.If(self.i_valid):
+            m.d.sync += activations.eq(self.i_activations)
+        sums = Signal.like(self.o_sums, reset_less=True)
+        m.d.comb += self.o_sums.eq(sums)
+        for operator in self._operators:
+            chosen = Signal(name=f"{operator.key}_chosen")
+            # The last operator is also what an impossible one gives: its sums are those of nobody else.
+            others = Cat(self.i_operator == other for other in self._operators if other is not operator)
+            m.d.comb += chosen.eq(~others.any() if operator is self._operators[-1] else self.i_operator == operator)
+            columns = self._columns(m, operator, activations, [chosen & each for each in valid])
+            with m.If(chosen & valid[-2]):
+                m.d.sync += [target.eq(source) for target, source in zip(sums, columns, strict=True)]
         return m
 
-    def _columns(self, m: Module, operator: Operator, activations: data.View) -> list:
-        """Adds the sub-array of `operator`; the sum of each column."""
+    def _columns(self, m: Module, operator: Operator, activations: data.View, valid: list) -> list:
+        """Adds the sub-array of `operator`; the sum of each column. `valid[n]` goes with the data of stage n."""
         name = operator.key
         totals = []
         for column in range(self._config.columns):
@@ -113,18 +116,20 @@ class ProcessingArray(wiring.Component):
             shape = elements[0].leaf_shape
             m.submodules[f"{name}_tree{column}"] = tree = self._tree(shape)
             leaves = Signal(tree.terms.shape(), name=f"{name}_leaves{column}", reset_less=True)
-            m.d.comb += tree.terms.eq(leaves)
+            m.d.comb += [tree.terms.eq(leaves), tree.enables.eq(Cat(valid[2:-2]))]
             for lane, element in enumerate(elements):
                 m.submodules[f"{name}_pe{column}_{lane}"] = element
                 m.d.comb += [element.x.eq(activations[lane]), element.weight.eq(self.weights[column][lane])]
-                m.d.sync += leaves[lane].eq(element.leaf)
+                with m.If(valid[1]):
+                    m.d.sync += leaves[lane].eq(element.leaf)
             totals.append(tree.sum)
         if operator is not Operator.L1:
             return totals
         m.submodules.x_tree = tree = self._tree(unsigned(self._config.activation_bits))
         delayed = Signal.like(activations, reset_less=True)
-        m.d.sync += delayed.eq(activations)
-        m.d.comb += tree.terms.eq(delayed)
+        with m.If(valid[1]):
+            m.d.sync += delayed.eq(activations)
+        m.d.comb += [tree.terms.eq(delayed), tree.enables.eq(Cat(valid[2:-2]))]
         return [tree.sum - (total << 1) for total in totals]
 
     def model(self, operator: Operator, activations: list[int], weights: list[list[int]]) -> list[int]:

@@ -27,6 +27,8 @@ class AdderTree(wiring.Component):
     -------
     terms : In(count × shape)
         What is added.
+    enables : In(latency)
+        Bit n: the registers n + 1 cycles after `terms` load. All 1 if left alone.
     sum : Out(sum_shape)
         The sum, `latency` cycles later.
 
@@ -55,7 +57,10 @@ class AdderTree(wiring.Component):
         self.levels = (count - 1).bit_length()
         self.sum_shape = self._grown(self.levels)
         self.latency = self.latency_of(count, levels_per_register)
-        super().__init__({"terms": In(data.ArrayLayout(self._shape, count)), "sum": Out(self.sum_shape)})
+        super().__init__({
+            "terms": In(data.ArrayLayout(self._shape, count)), "sum": Out(self.sum_shape),
+            "enables": In(self.latency, init=(1 << self.latency) - 1),
+        })
 
     @staticmethod
     def latency_of(count: int, levels_per_register: int) -> int:
@@ -69,13 +74,17 @@ class AdderTree(wiring.Component):
         m = Module()
         terms = list(self.terms)
         for level in range(1, self.levels + 1):
-            registered = self._levels_per_register and level % self._levels_per_register == 0
+            register, rest = divmod(level, self._levels_per_register) if self._levels_per_register else (0, 1)
             sums = []
             for n in range(0, len(terms), 2):
                 # No reset: nothing looks at a sum that no valid term went into.
                 total = Signal(self._grown(level), name=f"level{level}_{n // 2}", reset_less=True)
-                domain = m.d.sync if registered else m.d.comb
-                domain += total.eq(terms[n] + terms[n + 1] if n + 1 < len(terms) else terms[n])
+                value = terms[n] + terms[n + 1] if n + 1 < len(terms) else terms[n]
+                if rest:
+                    m.d.comb += total.eq(value)
+                else:
+                    with m.If(self.enables[register - 1]):
+                        m.d.sync += total.eq(value)
                 sums.append(total)
             terms = sums
         m.d.comb += self.sum.eq(terms[0])

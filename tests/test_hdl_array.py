@@ -118,3 +118,24 @@ def test_the_range_of_sums_is_reached_and_not_exceeded():
 def test_array_has_no_multiplier():
     for config in CONFIGS:
         assert multiply_cells(ProcessingArray(config, unsigned(5))) == []
+
+
+@pytest.mark.parametrize("operator", [Operator.L1, Operator.SHIFT])
+def test_nothing_moves_while_nothing_is_valid(operator):
+    config = small_config(operators=("l1", "shift"))
+    dut, dice, seen = ProcessingArray(config, unsigned(1)), random.Random(5), []
+
+    async def bench(ctx):
+        ctx.set(dut.i_operator, operator)
+        for cycle in range(4 * dut.latency):
+            ctx.set(dut.i_valid, cycle == 0)
+            ctx.set(dut.i_activations, [dice.randrange(1, 256) for _ in range(config.lanes)])
+            ctx.set(dut.weights, [[dice.randrange(256) for _ in range(config.lanes)] for _ in range(config.columns)])
+            sums = ctx.get(dut.o_sums)
+            seen.append([sums[n] for n in range(config.columns)])
+            await ctx.tick()
+
+    simulate(dut, bench)
+    first, rest = seen[dut.latency], seen[dut.latency:]
+    assert any(first)
+    assert rest == [first] * len(rest)

@@ -13,7 +13,7 @@ from nomul.cosim.harness import BenchResult, run_bench
 from nomul.gen.spec.config import Config
 from nomul.hdl.accelerator import Accelerator
 from nomul.hdl.array import ProcessingArray
-from nomul.hdl.host import HostLink
+from nomul.hdl.link import HostLink
 from nomul.sw.compiled import CompiledNetwork
 
 __all__ = ["BENCHES", "Bench", "run", "run_network"]

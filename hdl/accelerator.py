@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from nomul.gen.spec.config import Config
 from nomul.hdl.core import Core
-from nomul.hdl.host import HostLink
+from nomul.hdl.link import HostLink
 
 __all__ = ["Accelerator"]
 

@@ -3,16 +3,15 @@
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.frames import ANSWER, Operation, Status
 from nomul.gen.spec.registers import Region, address_of, depth, word_bytes
 from nomul.hdl.bus import HostBus
-from nomul.hdl.framing import HEADER, FrameReceiver, FrameTransmitter, ReceivedFrame
-from nomul.hdl.stream import Queue
+from nomul.hdl.framing import HEADER, ReceivedFrame
 
-__all__ = ["HostLink", "HostProcessor"]
+__all__ = ["HostProcessor"]
 
 #: Payload bytes that name what a request is about, and how many of them each operation has.
 _SUBJECT = data.StructLayout({"region": 8, "address": 24, "count": 32})
@@ -281,43 +280,4 @@ class HostProcessor(wiring.Component):
 
         with m.If(self.bad):
             m.d.sync += nak_due.eq(1)
-        return m
-
-
-class HostLink(wiring.Component):
-    """Queue, receiver, processor and transmitter: byte streams of the link on one side, the host bus on the other.
-
-    Parameters
-    ----------
-    config : Config
-        Everything.
-
-    Members
-    -------
-    rx : In(stream of 8), tx : Out(stream of 8)
-        Bytes from and to the host. `rx` takes `2 * frame_bytes` bytes while a request is carried out.
-    bus : Out(HostBus)
-        To the core.
-    """
-
-    def __init__(self, config: Config):
-        self._config = config
-        super().__init__({
-            "rx": In(stream.Signature(8)), "tx": Out(stream.Signature(8)), "bus": Out(HostBus(config)),
-        })
-
-    def elaborate(self, platform):
-        m = Module()
-        m.submodules.queue = queue = Queue(8, 2 * self._config.frame_bytes)
-        m.submodules.receiver = receiver = FrameReceiver(self._config)
-        m.submodules.processor = processor = HostProcessor(self._config)
-        m.submodules.transmitter = transmitter = FrameTransmitter()
-        connect(m, flipped(self.rx), queue.i)
-        connect(m, queue.o, receiver.i)
-        connect(m, receiver.frame, processor.frame)
-        m.d.comb += processor.bad.eq(receiver.bad)
-        connect(m, processor.header, transmitter.header)
-        connect(m, processor.payload, transmitter.payload)
-        connect(m, transmitter.o, flipped(self.tx))
-        connect(m, processor.bus, flipped(self.bus))
         return m

@@ -9,7 +9,7 @@ from amaranth.back import rtlil
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.frames import ANSWER, END, Operation, Status, decode, encode
 from nomul.gen.spec.registers import Region, address_of, depth, word_bytes
-from nomul.hdl.host import HostLink
+from nomul.hdl.link import HostLink
 from nomul.hdl.sim import simulate, stream_get, stream_put
 from nomul.sw.driver.device_model import DeviceModel
 

@@ -133,10 +133,8 @@ class ArrayLayer:
 
 
 @dataclass(frozen=True)
-class MaxPool:
-    """The largest code of each window of `kernel` (height, width); no padding."""
-
-    kind: ClassVar[str] = "max_pool"
+class _Pool:
+    """Windows of `kernel` (height, width), without padding; the output keeps the input's grid."""
 
     name: str
     input: str
@@ -151,11 +149,24 @@ class MaxPool:
 
     def check(self, inputs: Sequence[Tensor], lower: int, upper: int) -> None:
         """Raises `NetworkError` unless the layer maps `inputs` exactly."""
-        _check_pool(self, inputs[0], lower, upper)
+        source, = inputs
+        _require(isinstance(self.kernel, tuple) and len(self.kernel) == 2 and min(self.kernel) >= 1,
+                 f"kernel must be (height, width), not {self.kernel}")
+        _require(self.stride >= 1, f"stride must be at least 1, not {self.stride}")
+        _check_map(source, (source.channels, *self.kernel), self.stride, 0, self.output)
+        _require(self.output.same_grid(source), "pooling keeps zero_point and exponent of its input")
+        self.output.check(lower, upper)
 
 
 @dataclass(frozen=True)
-class AveragePool:
+class MaxPool(_Pool):
+    """The largest code of each window of `kernel` (height, width); no padding."""
+
+    kind: ClassVar[str] = "max_pool"
+
+
+@dataclass(frozen=True)
+class AveragePool(_Pool):
     """The mean of each window of `kernel` (height, width), a power of two of codes; no padding.
 
     With a kernel as large as the map it is global average pooling.
@@ -163,20 +174,9 @@ class AveragePool:
 
     kind: ClassVar[str] = "average_pool"
 
-    name: str
-    input: str
-    kernel: tuple[int, int]
-    stride: int
-    output: Tensor
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that the layer reads."""
-        return (self.input,)
-
     def check(self, inputs: Sequence[Tensor], lower: int, upper: int) -> None:
-        """Raises `NetworkError` unless the layer maps `inputs` exactly."""
-        _check_pool(self, inputs[0], lower, upper)
+        """Raises `NetworkError` unless the layer maps `inputs` exactly, and counts a power of two of taps."""
+        super().check(inputs, lower, upper)
         count = self.kernel[0] * self.kernel[1]
         _require(count & (count - 1) == 0, f"an average pool's window must have a power of two of taps, not {count}")
 
@@ -212,15 +212,6 @@ class Add:
 
 
 Layer = ArrayLayer | MaxPool | AveragePool | Add
-
-
-def _check_pool(layer: MaxPool | AveragePool, source: Tensor, lower: int, upper: int) -> None:
-    _require(isinstance(layer.kernel, tuple) and len(layer.kernel) == 2 and min(layer.kernel) >= 1,
-             f"kernel must be (height, width), not {layer.kernel}")
-    _require(layer.stride >= 1, f"stride must be at least 1, not {layer.stride}")
-    _check_map(source, (source.channels, *layer.kernel), layer.stride, 0, layer.output)
-    _require(layer.output.same_grid(source), "pooling keeps zero_point and exponent of its input")
-    layer.output.check(lower, upper)
 
 
 def _check_map(source: Tensor, kernel: tuple[int, int, int], stride: int, padding: int, output: Tensor) -> None:

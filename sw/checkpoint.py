@@ -17,7 +17,8 @@ from nomul.sw.train import Recipe, TrainResult
 __all__ = ["Checkpoint", "code_hash", "load_checkpoint", "save_checkpoint"]
 
 #: What decides, besides recipe and seed, which weights training arrives at.
-_SOURCES = ("data.py", "l1.cpp", "l1.py", "layers.py", "models.py", "native.py", "shift.py", "train.py")
+_SOURCES = ("data.py", "l1.cpp", "l1.py", "layers.py", "lenet.py", "mnist.py", "models.py", "native.py", "shift.py",
+            "train.py")
 
 
 @dataclass(frozen=True, eq=False)

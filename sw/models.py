@@ -1,23 +1,33 @@
-"""Small networks for 8×8 digits in which every layer, first and last included, is free of multiplications.
+"""Networks by name, in all of which every layer, first and last included, is free of multiplications.
 
-Each has three convolution blocks and a classifier over what is left of the map; a batch norm follows every layer
-(in `shiftadd` every pair of layers), the logits included.
+Here are the small ones for 8×8 digits: three convolution blocks and a classifier over what is left of the map; a
+batch norm follows every layer (in `shiftadd` every pair of layers), the logits included. Those for 28×28 are in
+`nomul.sw.lenet`.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from nomul.gen.spec.errors import NomulError
+from nomul.sw import lenet
 from nomul.sw.layers import L1Conv2d, L1Linear, ShiftConv2d, ShiftLinear
 
-__all__ = ["MODELS", "ModelError", "build"]
+__all__ = ["MODELS", "Model", "ModelError", "build", "image_shape"]
 
 
 class ModelError(NomulError):
     """A model that does not exist."""
+
+
+class Model(NamedTuple):
+    """Shape (C, H, W) of the images that a network takes, and what makes it."""
+
+    shape: tuple[int, int, int]
+    make: Callable[[], nn.Module]
 
 
 def _block(**layers: nn.Module) -> nn.Sequential:
@@ -60,8 +70,17 @@ def _shiftadd() -> nn.Module:
     )
 
 
-#: The networks of the demo, by name.
-MODELS: dict[str, Callable[[], nn.Module]] = {"adder": _adder, "shift": _shift, "shiftadd": _shiftadd}
+_DIGITS, _MNIST = (1, 8, 8), (1, 28, 28)
+
+#: All networks; the first three are the demo's.
+MODELS = {
+    "adder": Model(_DIGITS, _adder),
+    "shift": Model(_DIGITS, _shift),
+    "shiftadd": Model(_DIGITS, _shiftadd),
+    "lenet-adder": Model(_MNIST, lenet.adder),
+    "lenet-shift": Model(_MNIST, lenet.shift),
+    "lenet-shiftadd": Model(_MNIST, lenet.shiftadd),
+}
 
 
 def build(name: str, seed: int = 0) -> nn.Module:
@@ -72,8 +91,24 @@ def build(name: str, seed: int = 0) -> nn.Module:
     ModelError
         For an unknown name; lists the known ones.
     """
-    if name not in MODELS:
-        raise ModelError(f"unknown model {name!r}; known are {', '.join(MODELS)}")
+    model = _model(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return MODELS[name]()
+        return model.make()
+
+
+def image_shape(name: str) -> tuple[int, int, int]:
+    """Shape (C, H, W) of the images that a network takes.
+
+    Raises
+    ------
+    ModelError
+        As `build`.
+    """
+    return _model(name).shape
+
+
+def _model(name: str) -> Model:
+    if name not in MODELS:
+        raise ModelError(f"unknown model {name!r}; known are {', '.join(MODELS)}")
+    return MODELS[name]

@@ -10,17 +10,21 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from nomul.boards import BOARDS
 from nomul.cosim.virtual_board import VirtualBoard
 from nomul.gen.cli import main
 from nomul.gen.cli.application import COMMANDS, make_parser
+from nomul.gen.cli.cosim import _codes as cosim_codes
 from nomul.gen.cli.cosim import differing_bits
 from nomul.gen.cli.files import FileError, check_output, write_array, write_json, write_text
 from nomul.gen.cli.images import load_images, random_codes
 from nomul.gen.cli.screen import progress, show_table, working
 from nomul.gen.presets import load_config
 from nomul.sw import container, golden, reference
+from nomul.sw.data import Dataset
+from nomul.sw.datasets import DATASETS, Source
 from nomul.sw.driver.board import open_board
 from nomul.sw.network import IntegerNetwork, Tensor
 
@@ -100,6 +104,11 @@ def test_file_of_another_kind_is_refused_with_the_command_that_makes_the_right_o
     (("train", "adder", "-o", "."), ". is a folder; give the name of a file to write"),
     (("train", "adder", "-o", "x", "--epochs", "0"), "--epochs must be at least 1, not 0"),
     (("train", "adderr", "-o", "x", "--epochs", "1"), "unknown model 'adderr'; known are adder, shift, shiftadd"),
+    (("train", "adder", "--data", "mnist", "-o", "x"),
+     "model adder takes images of 1×8×8, not those of mnist; models for mnist are lenet-adder, lenet-shift"),
+    (("train", "lenet-adder", "--data", "digits", "-o", "x"), "not those of digits; models for digits are adder,"),
+    (("train", "lenet-adder", "-o", "x"), "the mnist data set was not found"),
+    (("bench", "layers", "--json", "none/x.json"), "no folder none"),
     (("generate", "--config", "nothing", "-o", "x"), "no configuration 'nothing'"),
     (("generate", "--config", "none.toml", "-o", "x"), "cannot read configuration 'none.toml'"),
     (("generate", "--config", "demo", "--board", "toaster", "-o", "x"), "toaster"),
@@ -109,6 +118,7 @@ def test_file_of_another_kind_is_refused_with_the_command_that_makes_the_right_o
 ])
 def test_mistake_is_one_line_and_leaves_nothing(arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NOMUL_DATA", raising=False)
     (tmp_path / "file").write_text("")
     assert message in fails(capsys, *arguments)
     assert set(os.listdir(tmp_path)) <= {"file", "new"}
@@ -222,6 +232,38 @@ def test_inspect_shows_a_manifest(capsys, tmp_path):
 def test_inspect_refuses_what_it_does_not_know(name, text, message, tmp_path, capsys):
     (tmp_path / name).write_text(text)
     assert message in fails(capsys, "inspect", tmp_path / name)
+
+
+# A data set of one's own files. -----------------------------------------------------------------------------
+
+
+def test_network_for_mnist_is_trained_and_quantized_and_the_golden_models_accuracy_is_told(
+        tmp_path, monkeypatch, capsys):
+    generator = torch.Generator().manual_seed(0)
+    images, labels = torch.rand(120, 1, 28, 28, generator=generator), torch.arange(120) % 10
+    noise = Dataset("mnist", images[:100], labels[:100], images[100:], labels[100:])
+    monkeypatch.setitem(DATASETS, "mnist", Source((1, 28, 28), lambda: noise))
+    checkpoint, network = str(tmp_path / "x.checkpoint"), str(tmp_path / "x.network")
+    assert main(["train", "lenet-shift", "--epochs", "1", "-o", checkpoint]) == 0
+    assert main(["quantize", checkpoint, "-o", network]) == 0
+    quantized = IntegerNetwork.load(network)
+    assert quantized.metadata["dataset"] == "mnist"
+    logits = reference.trace(quantized, quantized.encode_images(images[100:].numpy()))["classifier.shift"]
+    right = int((logits.reshape(20, 10).argmax(axis=1) == labels[100:].numpy()).sum())
+    assert f"golden model accuracy {5 * right:.2f} % of the test images" in capsys.readouterr().out
+
+
+def test_cosim_takes_the_images_of_the_data_set_and_without_it_random_ones(monkeypatch, capsys):
+    network = IntegerNetwork("x", 8, Tensor(1, 28, 28, 0, -6), (), {})
+    images, labels = torch.arange(784.).reshape(1, 1, 28, 28) % 256 / 64, torch.zeros(1, dtype=torch.int64)
+    monkeypatch.setitem(DATASETS, "mnist", Source((1, 28, 28), lambda: Dataset("mnist", *(images, labels) * 2)))
+    codes = cosim_codes(network, 3)
+    assert codes[0].flatten().tolist() == [index % 256 for index in range(784)]
+    np.testing.assert_array_equal(codes[1:], random_codes(network.input, 8, 2))
+    monkeypatch.undo()
+    monkeypatch.delenv("NOMUL_DATA", raising=False)
+    np.testing.assert_array_equal(cosim_codes(network, 3), random_codes(network.input, 8, 3))
+    assert capsys.readouterr().out.startswith("random images instead of a data set's: the mnist data set was not found")
 
 
 # A board. ---------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from nomul.gen.presets import load_config
 from nomul.sw.compile import compile_network
 from nomul.sw.convert import convert
 from nomul.sw.layers import L1Conv2d, L1Linear, ShiftConv2d, ShiftLinear
-from nomul.sw.models import MODELS, ModelError, build
+from nomul.sw.models import MODELS, ModelError, build, image_shape
 from nomul.sw.quantize import QuantizationConfig, quantize_
 
 L1, SHIFT = (L1Conv2d, L1Linear), (ShiftConv2d, ShiftLinear)
@@ -18,8 +18,9 @@ def layers(name):
             and list(module.parameters(recurse=False))]
 
 
-@pytest.mark.parametrize(("name", "kinds"), [("adder", [L1] * 4), ("shift", [SHIFT] * 4),
-                                             ("shiftadd", [SHIFT, L1] * 4)])
+@pytest.mark.parametrize(("name", "kinds"), [
+    ("adder", [L1] * 4), ("shift", [SHIFT] * 4), ("shiftadd", [SHIFT, L1] * 4),
+    ("lenet-adder", [L1] * 5), ("lenet-shift", [SHIFT] * 5), ("lenet-shiftadd", [SHIFT, L1] * 5)])
 def test_every_layer_is_free_of_multiplications(name, kinds):
     found = layers(name)
     assert len(found) == len(kinds)
@@ -28,20 +29,27 @@ def test_every_layer_is_free_of_multiplications(name, kinds):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_images_become_ten_logits(name):
-    assert build(name).eval()(torch.rand(3, 1, 8, 8)).shape == (3, 10)
+    assert build(name).eval()(torch.rand(3, *image_shape(name))).shape == (3, 10)
+
+
+@pytest.mark.parametrize(("name", "parameters"), [("lenet-adder", 42_948), ("lenet-shift", 42_948),
+                                                  ("lenet-shiftadd", 49_448)])
+def test_lenets_have_at_most_50_000_parameters(name, parameters):
+    assert sum(parameter.numel() for parameter in build(name).parameters()) == parameters
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_names_in_the_state_say_what_they_are(name):
     state = build(name).state_dict()
-    assert all(path.split(".")[0] in ("block1", "block2", "block3", "classifier") for path in state)
+    assert all(path.split(".")[0] in ("block1", "block2", "block3", "block4", "classifier") for path in state)
     assert {path.split(".")[1] for path in state} <= {"adder", "shift", "norm"}
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_demo_configuration_holds_the_network(name):
-    model = quantize_(build(name), torch.rand(64, 1, 8, 8), QuantizationConfig())
-    compiled = compile_network(convert(model, name), load_config("demo"))
+def test_its_configuration_holds_the_network(name):
+    model = quantize_(build(name), torch.rand(64, *image_shape(name)), QuantizationConfig())
+    config = load_config("mnist" if name.startswith("lenet") else "demo")
+    compiled = compile_network(convert(model, name), config)
     assert compiled.classes == 10
 
 
@@ -56,5 +64,6 @@ def test_the_seed_decides_the_weights_and_leaves_the_global_generator_alone():
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones():
-    with pytest.raises(ModelError, match="unknown model 'resnet'; known are adder, shift, shiftadd"):
-        build("resnet")
+    for function in (build, image_shape):
+        with pytest.raises(ModelError, match="unknown model 'resnet'; known are adder, shift, shiftadd, lenet-adder"):
+            function("resnet")

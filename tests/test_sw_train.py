@@ -98,8 +98,9 @@ def test_every_built_in_model_has_a_recipe():
 
 @pytest.mark.parametrize("name", MODELS)
 def test_recipes_train_each_model(name):
-    images, labels = torch.rand(64, 1, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(64) % 10
-    result = train(MODELS[name](), Dataset("noise", images, labels, images, labels),
+    generator = torch.Generator().manual_seed(0)
+    images, labels = torch.rand(64, *MODELS[name].shape, generator=generator), torch.arange(64) % 10
+    result = train(MODELS[name].make(), Dataset("noise", images, labels, images, labels),
                    dataclasses.replace(RECIPES[name], epochs=2))
     assert 0 <= result.accuracy <= 100
     assert result.loss > 0

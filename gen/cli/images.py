@@ -1,4 +1,4 @@
-"""Images for a board: the handwritten digits, or a `.npy` file of codes or real values."""
+"""Images for a board: the test images of a data set, or a `.npy` file of codes or real values."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,9 +10,10 @@ from nomul.gen.cli.files import FileError, check_input
 if TYPE_CHECKING:
     from nomul.sw.network_layers import Tensor
 
-__all__ = ["DIGITS", "Images", "load_images", "random_codes"]
+__all__ = ["DATASET_NAMES", "DIGITS", "Images", "load_images", "random_codes"]
 
-#: The name that stands for the test images of the handwritten digits.
+#: The names that stand for the test images of a data set; the keys of `nomul.sw.datasets.DATASETS`, which needs torch.
+DATASET_NAMES = ("digits", "mnist")
 DIGITS = "digits"
 
 _WHAT = "images must be an array (number, channels, height, width): uint8 codes, or real values as floats"
@@ -31,7 +32,7 @@ def load_images(source: str, tensor: "Tensor", bits: int) -> Images:
     Parameters
     ----------
     source : str
-        `digits`, or the path of a `.npy` file.
+        The name of a data set, or the path of a `.npy` file.
     tensor : Tensor
         The network's input.
     bits : int
@@ -39,13 +40,15 @@ def load_images(source: str, tensor: "Tensor", bits: int) -> Images:
 
     Raises
     ------
+    DataError
+        If the data set cannot be had.
     FileError
-        If the file cannot be read or does not fit.
+        If the file cannot be read, or the images do not fit.
     """
-    if source == DIGITS:
-        from nomul.sw.data import digits
+    if source in DATASET_NAMES:
+        from nomul.sw.datasets import load_dataset
 
-        dataset = digits()
+        dataset = load_dataset(source)
         return Images(_encode(dataset.test_images.numpy(), tensor, bits, source), dataset.test_labels.numpy())
     path = check_input(source)
     try:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from nomul.gen.cli.command import Command, add_output
 from nomul.gen.cli.files import check_input, check_output
-from nomul.gen.cli.screen import say, working
+from nomul.gen.cli.images import load_images
+from nomul.gen.cli.screen import progress, say, working
 from nomul.gen.spec.config import Config
 
 if TYPE_CHECKING:
@@ -16,9 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMAND", "quantize_checkpoint"]
 
+#: Enough to choose steps by, and few enough for their tensors to fit any memory.
+_CALIBRATION_IMAGES = 1500
+
 
 def quantize_checkpoint(checkpoint: "Checkpoint", output: str | Path, config: Config | None = None) -> "IntegerNetwork":
-    """Quantizes a trained network in place, calibrated on the training images, and writes the integer network.
+    """Quantizes a trained network in place, calibrated on training images, and writes the integer network.
 
     Parameters
     ----------
@@ -30,13 +34,14 @@ def quantize_checkpoint(checkpoint: "Checkpoint", output: str | Path, config: Co
         The accelerator whose widths are used; 8 bits by default.
     """
     from nomul.sw.convert import convert
-    from nomul.sw.data import digits
+    from nomul.sw.datasets import load_dataset
     from nomul.sw.quantize import QuantizationConfig, quantize_
 
     widths = QuantizationConfig() if config is None else \
         QuantizationConfig(config.activation_bits, config.shift_exponents, config.l1_weight_bits)
     with working(f"quantize {checkpoint.name}"):
-        quantize_(checkpoint.model, digits().train_images, widths)
+        images = load_dataset(checkpoint.dataset).train_images[:_CALIBRATION_IMAGES]
+        quantize_(checkpoint.model, images, widths)
         network = replace(convert(checkpoint.model, checkpoint.name), metadata={
             "dataset": checkpoint.dataset, "seed": checkpoint.seed, "float_accuracy": checkpoint.result.accuracy})
         network.save(output)
@@ -53,12 +58,19 @@ def _configure(parser: ArgumentParser) -> None:
 def _run(arguments: Namespace) -> int:
     source, output = check_input(arguments.checkpoint), check_output(arguments.output)
     from nomul.gen.presets import load_config
+    from nomul.sw import golden
     from nomul.sw.checkpoint import load_checkpoint
 
     config = None if arguments.config is None else load_config(arguments.config)
-    network = quantize_checkpoint(load_checkpoint(source), output, config)
+    checkpoint = load_checkpoint(source)
+    network = quantize_checkpoint(checkpoint, output, config)
+    images = load_images(checkpoint.dataset, network.input, network.activation_bits)
+    with progress(f"golden model of {network.name}, images") as update:
+        predictions = golden.run(network, images.codes, update).argmax(axis=1)
     say(f"{output}: {network.name}, {len(network.layers)} integer layers, "
         f"{network.activation_bits}-bit activations")
+    say(f"golden model accuracy {100 * float((predictions == images.labels).mean()):.2f} % of the test images "
+        f"(float {checkpoint.result.accuracy:.2f} %)")
     return 0
 
 

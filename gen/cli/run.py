@@ -6,7 +6,7 @@ import numpy as np
 
 from nomul.gen.cli.command import Command, add_output, add_port
 from nomul.gen.cli.files import check_input, check_output, write_array, write_json
-from nomul.gen.cli.images import DIGITS, load_images
+from nomul.gen.cli.images import DATASET_NAMES, DIGITS, load_images
 from nomul.gen.cli.screen import progress, say, show_table
 
 __all__ = ["COMMAND"]
@@ -16,9 +16,9 @@ def _configure(parser: ArgumentParser) -> None:
     parser.add_argument("program", metavar="PROGRAM", help="file that `nomul compile` wrote, pushed before "
                                                            "(a virtual board is pushed to first)")
     add_port(parser)
-    parser.add_argument("--images", default=DIGITS, metavar="FILE.npy|digits",
+    parser.add_argument("--images", default=DIGITS, metavar="|".join(("FILE.npy", *DATASET_NAMES)),
                         help="images (number, channels, height, width): uint8 codes or real values as floats; or the "
-                             "test images of the handwritten digits (default)")
+                             "test images of a data set (default: %(default)s)")
     add_output(parser, "the logits (.npy, int16, one row an image)", required=False)
     parser.add_argument("--json", metavar="FILE", help="where to write the summary and the predictions")
 

@@ -1,0 +1,44 @@
+"""Targets: the adder primitives of each FPGA family, chosen by the platform that a design is elaborated for."""
+
+from typing import Any
+
+from nomul.hdl.fabric.base import Fabric
+from nomul.hdl.fabric.operand import Operand
+
+__all__ = ["FABRICS", "Fabric", "FabricPlatform", "Operand", "fabric_of"]
+
+#: Every fabric by its name.
+FABRICS: dict[str, Fabric] = {fabric.name: fabric for fabric in (Fabric(),)}
+
+#: Words in the device name of Amaranth's platforms, and the fabric of such a device.
+_DEVICES = (("lfe5u", "ecp5"), ("ice40", "ice40"), ("gw1", "gowin"), ("gw2", "gowin"), ("xc7", "xilinx"),
+            ("xcz", "xilinx"), ("xck", "xilinx"), ("xa7", "xilinx"))
+
+
+class FabricPlatform:
+    """Stands for a target where no board is known: give it to `emit_verilog` as `platform`.
+
+    Parameters
+    ----------
+    name : str
+        A key of `FABRICS`.
+
+    Raises
+    ------
+    ValueError
+        For another name.
+    """
+
+    def __init__(self, name: str):
+        if name not in FABRICS:
+            raise ValueError(f"fabric must be one of {', '.join(FABRICS)}, not {name!r}")
+        self.fabric = FABRICS[name]
+
+
+def fabric_of(platform: Any) -> Fabric:
+    """The fabric of an Amaranth platform or `FabricPlatform`; the generic one for None or a device unknown here."""
+    if isinstance(platform, FabricPlatform):
+        return platform.fabric
+    device = str(getattr(platform, "device", getattr(platform, "part", ""))).lower()     # Gowin's have a part only
+    name = next((fabric for word, fabric in _DEVICES if device.startswith(word)), "generic")
+    return FABRICS[name]

@@ -1,0 +1,63 @@
+"""The generic fabric: what any target can do, and what each target's own file overrides."""
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Module, Signal, Value
+
+from nomul.hdl.fabric.operand import Operand
+
+__all__ = ["Fabric"]
+
+
+class Fabric:
+    """How a target adds, and where it wants the registers. This one leaves everything to the synthesis tool.
+
+    Attributes
+    ----------
+    name : str
+        Name of the target.
+    operands : int
+        Most addends that `add` takes for one sum.
+    gate_in_adder : bool
+        Whether the gate of a leaf belongs into the first adder, behind the leaf register; otherwise it comes before
+        the register, or is its synchronous set.
+    leaf_register : bool
+        Whether a register after the processing element pays; default of a configuration for this target.
+    tree_levels_per_register : int
+        Adder tree levels between registers that pay; default of a configuration for this target.
+    """
+
+    name = "generic"
+    operands = 2
+    gate_in_adder = False
+    leaf_register = True
+    tree_levels_per_register = 1
+
+    def add(self, m: Module, name: str, sums: Sequence[Sequence[Operand]], width: int) -> list[Value]:
+        """Adds adders to `m`; combinational.
+
+        Parameters
+        ----------
+        m : Module
+            Gets the logic, and the fabric's cells as submodules.
+        name : str
+            Prefix of their names, unique in `m`.
+        sums : sequence of sequences of Operand
+            The addends of each sum, 1 to `operands` of them. Given together, so that sums can share a carry chain.
+        width : int
+            Bits of each sum.
+
+        Returns
+        -------
+        list of Value
+            Each sum modulo ``2^width``.
+        """
+        results = []
+        for n, (first, *others) in enumerate(sums):
+            total = Signal(width, name=f"{name}_{n}")
+            value = first.resolve()
+            for other in others:
+                value = value + other.resolve()
+            m.d.comb += total.eq(value)
+            results.append(total)
+        return results

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, ShapeLike, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -25,8 +25,8 @@ class BlockAccumulator(wiring.Component):
     ----------
     config : Config
         Gives columns, `accumulator_bits` and `block_pixels`.
-    sum_bits : int
-        Width of the array's sums.
+    sum_shape : ShapeLike
+        Of one of the array's sums.
 
     Members
     -------
@@ -34,7 +34,7 @@ class BlockAccumulator(wiring.Component):
         Access to a pixel's accumulators.
     i_first : In(1)
         Start from 0 instead of the stored values.
-    i_sums : In(columns × signed(sum_bits))
+    i_sums : In(columns × sum_shape)
         What is added.
     read_bank : In(1), read_pixel : In(range(block_pixels))
         Drain: what to read.
@@ -49,9 +49,9 @@ class BlockAccumulator(wiring.Component):
 
     latency = 2
 
-    def __init__(self, config: Config, sum_bits: int):
+    def __init__(self, config: Config, sum_shape: ShapeLike):
         self._config = config
-        self._sums = data.ArrayLayout(signed(sum_bits), config.columns)
+        self._sums = data.ArrayLayout(sum_shape, config.columns)
         self._values = data.ArrayLayout(signed(config.accumulator_bits), config.columns)
         super().__init__({
             "i_valid": In(1), "i_bank": In(1), "i_pixel": In(range(config.block_pixels)), "i_first": In(1),

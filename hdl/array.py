@@ -1,45 +1,32 @@
-"""The processing array: lanes × columns processing elements, an adder tree a column, all operators side by side."""
+"""The processing array: a sub-array of lanes × columns processing elements for each operator, side by side."""
 
-from amaranth.hdl import Cat, Module, Shape, ShapeLike, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, ShapeLike, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.operators import Operator
-from nomul.hdl.pe import PROCESSING_ELEMENTS
+from nomul.hdl.pe import kind_of
+from nomul.hdl.subarray import SubArray, column_latency, column_sum_bits
 from nomul.hdl.tile import tile_layout
-from nomul.hdl.tree import AdderTree
 
-__all__ = ["ProcessingArray", "sum_range"]
-
-
-def sum_range(operator: Operator, config: Config) -> tuple[int, int]:
-    """The smallest and the largest sum of a column in one cycle.
-
-    L1: a lane adds ``x - 2·max(x - w, 0)``, least for the largest x and w = 0, greatest for x = w.
-    """
-    x = (1 << config.activation_bits) - 1
-    if operator is Operator.L1:
-        low, high = -x, (1 << config.l1_weight_bits) - 1
-    else:
-        high = x << (config.shift_exponents - 1 if operator is Operator.SHIFT else 0)
-        low = ~high
-    return config.lanes * low, config.lanes * high
+__all__ = ["ProcessingArray"]
 
 
 class ProcessingArray(wiring.Component):
     """One sum of `lanes` leaves per column and cycle.
 
-    A pipeline of constant latency, one word per cycle, without back-pressure: input register, leaf register, adder
-    trees, output register. There is a sub-array for each of the configuration's operators, all on the same input
-    register, chosen from at the output register. Registers load only valid data, and only in the sub-array of the
-    operator: what does not count does not switch, and costs no time in a simulation.
-    An L1 column gives ``Σx - 2·Σ leaf``; all columns share one tree for ``Σx``.
+    A pipeline of constant latency, one word per cycle, without back-pressure: input register, sub-arrays, output
+    register. There is a sub-array for each of the configuration's operators, all on the same input register, chosen
+    from at the output register. Registers load only valid data, and only in the sub-array of the operator: what does
+    not count does not switch, and costs no time in a simulation.
+    The input register holds the one's complements of the activations, which is what the sub-arrays want. An L1 column
+    gives ``2·Σ leaf - Σ z``, which is not negative.
 
     Parameters
     ----------
     config : Config
-        Gives sizes, operators and the registers in the adder trees.
+        Gives sizes, operators and registers.
     tag_shape : ShapeLike
         Of what travels along with the activations.
 
@@ -52,34 +39,30 @@ class ProcessingArray(wiring.Component):
     weights : In(tile_layout(config))
         Used in the cycle after `i_valid`; so `WeightTile.swap` belongs to the same cycle as a tile's first `i_valid`.
         A weight code is in the low bits of its field.
-    o_valid : Out(1), o_tag : Out(tag_shape), o_sums : Out(columns × signed(sum_bits))
+    o_valid : Out(1), o_tag : Out(tag_shape), o_sums : Out(columns × sum_bits)
         What came in `latency` cycles ago.
 
     Attributes
     ----------
     sum_bits : int
-        Width that holds the sums of all the configuration's operators.
+        Width that holds the sums of all the configuration's operators, which are unsigned.
     latency : int
         Clock cycles from `i_valid` to `o_valid`.
     """
 
     def __init__(self, config: Config, tag_shape: ShapeLike):
         self._config = config
-        self._operators = [Operator.from_key(key) for key in config.operators]
-        ranges = [sum_range(operator, config) for operator in self._operators]
-        low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
-        self.sum_bits = Shape.cast(range(low, high + 1)).width
-        self.latency = 3 + AdderTree.latency_of(config.lanes, config.tree_levels_per_register)
+        self._kinds = {Operator.from_key(key): kind_of(key, config) for key in config.operators}
+        # 2·Σ leaf - Σ z is largest for z = 0 and w = 2^A - 1: twice the largest sum of leaves.
+        self.sum_bits = max(column_sum_bits(config, kind.leaf_bits) + kind.shared for kind in self._kinds.values())
+        self.latency = 2 + column_latency(config)
         super().__init__({
             "i_valid": In(1), "i_tag": In(tag_shape),
             "i_activations": In(data.ArrayLayout(unsigned(config.activation_bits), config.lanes)),
             "i_operator": In(2), "weights": In(tile_layout(config)),
             "o_valid": Out(1), "o_tag": Out(tag_shape),
-            "o_sums": Out(data.ArrayLayout(signed(self.sum_bits), config.columns)),
+            "o_sums": Out(data.ArrayLayout(unsigned(self.sum_bits), config.columns)),
         })
-
-    def _tree(self, shape: ShapeLike) -> AdderTree:
-        return AdderTree(shape, self._config.lanes, self._config.tree_levels_per_register)
 
     def elaborate(self, platform):
         m = Module()
@@ -92,45 +75,30 @@ class ProcessingArray(wiring.Component):
             m.d.sync += [valid[-1].eq(valid[-2]), tag.eq(last_tag)]
         m.d.comb += [self.o_valid.eq(valid[-1]), self.o_tag.eq(tag)]
 
-        activations = Signal.like(self.i_activations, reset_less=True)
+        complements = Signal.like(self.i_activations, reset_less=True)
         with m.If(self.i_valid):
-            m.d.sync += activations.eq(self.i_activations)
+            m.d.sync += complements.eq(~self.i_activations.as_value())
         sums = Signal.like(self.o_sums, reset_less=True)
         m.d.comb += self.o_sums.eq(sums)
-        for operator in self._operators:
+        for operator, kind in self._kinds.items():
+            m.submodules[operator.key] = part = SubArray(self._config, kind.name)
             chosen = Signal(name=f"{operator.key}_chosen")
             # The last operator is also what an impossible one gives: its sums are those of nobody else.
-            others = Cat(self.i_operator == other for other in self._operators if other is not operator)
-            m.d.comb += chosen.eq(~others.any() if operator is self._operators[-1] else self.i_operator == operator)
-            columns = self._columns(m, operator, activations, [chosen & each for each in valid])
+            others = Cat(self.i_operator == other for other in self._kinds if other is not operator)
+            last = operator is next(reversed(self._kinds))
+            m.d.comb += [
+                chosen.eq(~others.any() if last else self.i_operator == operator),
+                part.activations.eq(complements), part.enables.eq(Cat(valid[1:-2]) & chosen.replicate(part.latency)),
+            ]
+            for column in range(self._config.columns):
+                m.d.comb += [part.weights[column][lane].eq(self.weights[column][lane])
+                             for lane in range(self._config.lanes)]
             with m.If(chosen & valid[-2]):
-                m.d.sync += [target.eq(source) for target, source in zip(sums, columns, strict=True)]
+                m.d.sync += [
+                    target.eq((source << 1) - part.shared if kind.shared else source)
+                    for target, source in zip(sums, part.sums, strict=True)
+                ]
         return m
-
-    def _columns(self, m: Module, operator: Operator, activations: data.View, valid: list) -> list:
-        """Adds the sub-array of `operator`; the sum of each column. `valid[n]` goes with the data of stage n."""
-        name = operator.key
-        totals = []
-        for column in range(self._config.columns):
-            elements = [PROCESSING_ELEMENTS[operator](self._config) for _ in range(self._config.lanes)]
-            shape = elements[0].leaf_shape
-            m.submodules[f"{name}_tree{column}"] = tree = self._tree(shape)
-            leaves = Signal(tree.terms.shape(), name=f"{name}_leaves{column}", reset_less=True)
-            m.d.comb += [tree.terms.eq(leaves), tree.enables.eq(Cat(valid[2:-2]))]
-            for lane, element in enumerate(elements):
-                m.submodules[f"{name}_pe{column}_{lane}"] = element
-                m.d.comb += [element.x.eq(activations[lane]), element.weight.eq(self.weights[column][lane])]
-                with m.If(valid[1]):
-                    m.d.sync += leaves[lane].eq(element.leaf)
-            totals.append(tree.sum)
-        if operator is not Operator.L1:
-            return totals
-        m.submodules.x_tree = tree = self._tree(unsigned(self._config.activation_bits))
-        delayed = Signal.like(activations, reset_less=True)
-        with m.If(valid[1]):
-            m.d.sync += delayed.eq(activations)
-        m.d.comb += [tree.terms.eq(delayed), tree.enables.eq(Cat(valid[2:-2]))]
-        return [tree.sum - (total << 1) for total in totals]
 
     def model(self, operator: Operator, activations: list[int], weights: list[list[int]]) -> list[int]:
         """The sum of each column in plain Python.
@@ -144,7 +112,6 @@ class ProcessingArray(wiring.Component):
         weights : list of `columns` lists of `lanes` int
             Weight codes.
         """
-        leaf = PROCESSING_ELEMENTS[operator].model
-        sums = [sum(leaf(x, code, self._config) for x, code in zip(activations, column, strict=True))
-                for column in weights]
-        return [sum(activations) - 2 * total for total in sums] if operator is Operator.L1 else sums
+        kind, top = self._kinds[operator], (1 << self._config.activation_bits) - 1
+        sums = [sum(kind.model(x, code) for x, code in zip(activations, column, strict=True)) for column in weights]
+        return [2 * total - sum(top - x for x in activations) for total in sums] if kind.shared else sums

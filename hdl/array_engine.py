@@ -1,6 +1,6 @@
 """Runs ARRAY layers: weight tiles, activations, processing array, block accumulators and drain, all overlapped."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -57,7 +57,7 @@ class ArrayEngine(wiring.Component):
         m.submodules.tile = tile = WeightTile(config)
         m.submodules.issuer = issuer = ActivationIssuer(config)
         m.submodules.array = array = ProcessingArray(config, issue_tag(config))
-        m.submodules.accumulators = accumulators = BlockAccumulator(config, array.sum_bits)
+        m.submodules.accumulators = accumulators = BlockAccumulator(config, unsigned(array.sum_bits))
         m.submodules.drain = drain = Drain(config)
         for part in (loader, issuer, drain):
             m.d.comb += [part.descriptor.eq(layer), part.start.eq(self.start)]

@@ -1,131 +1,224 @@
 """Processing elements: what one lane of the array makes of an activation and a weight, without a multiplication.
 
-A processing element (PE) yields the *leaf* of `nomul.gen.spec.operators`, one carry chain or a barrel shifter cheap;
-what the leaf leaves out is a constant of the weights, which the compiler adds to the bias.
+A processing element (PE) yields the *leaf* of `nomul.gen.spec.operators`; what the leaf leaves out is a constant of the
+weights, which the compiler adds to the bias. Every PE gets its activation as the one's complement ``z = 2^A - 1 - x``:
+then an L1 PE is nothing but an adder that saturates, and its carry out is the gate, on every fabric, with no inverter.
+
+A leaf is an `Operand`: where the fabric can, its gate moves behind the leaf register and into the first adder of the
+tree, which has inputs to spare; elsewhere it is the synchronous set or reset of the leaf register, which every FPGA's
+flip-flop has. Either way a gate takes no look-up table.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Shape, Signal, signed, unsigned
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 
 from nomul.gen.spec.config import Config
-from nomul.gen.spec.operators import Operator
+from nomul.hdl.fabric import Fabric, Operand
 
-__all__ = ["PROCESSING_ELEMENTS", "L1Pe", "ProcessingElement", "ShiftPe", "SignPe"]
+__all__ = ["KINDS", "L1", "ProcessingElement", "Shift", "Sign", "Unified", "kind_of"]
 
 
-class ProcessingElement(wiring.Component):
-    """What the three kinds have in common: combinational, one activation and one weight code in, one leaf out.
+class ProcessingElement:
+    """One kind of PE, in the widths of a configuration.
 
     Parameters
     ----------
     config : Config
-        Gives the widths.
-
-    Members
-    -------
-    x : In(activation_bits)
-        Activation code.
-    weight : In(operator_weight_bits)
-        Weight code of the operator.
-    leaf : Out(leaf_shape)
-        What the column adds up.
+        Gives widths and whether there is a leaf register.
 
     Attributes
     ----------
-    leaf_shape : Shape
-        Holds every leaf exactly.
+    weight_bits : int
+        Bits of a weight code.
+    leaf_bits : int
+        Bits of a leaf, which is unsigned.
+    shared : bool
+        Whether a column's sum stands for ``2·Σ leaf - Σ z``; a tree for ``Σ z`` serves all columns.
     """
 
-    operator: Operator
-
-    def __init__(self, config: Config, leaf_shape: Shape):
-        self._config = config
-        self.leaf_shape = leaf_shape
-        super().__init__({
-            "x": In(config.activation_bits),
-            "weight": In(config.operator_weight_bits(self.operator.key)),
-            "leaf": Out(leaf_shape),
-        })
-
-
-class L1Pe(ProcessingElement):
-    """``max(x - w, 0)``: a subtractor, its result gated by its borrow. See `ProcessingElement`."""
-
-    operator = Operator.L1
+    name: str
+    shared = False
 
     def __init__(self, config: Config):
-        super().__init__(config, unsigned(config.activation_bits))
+        self._config = config
+        self.weight_bits = self._weight_bits()
+        self.leaf_bits = config.activation_bits
 
-    def elaborate(self, platform):
-        m = Module()
-        difference = Signal(signed(self._config.activation_bits + 1))
-        m.d.comb += [
-            difference.eq(self.x - self.weight),
-            self.leaf.eq(difference[:-1] & (~difference[-1]).replicate(len(self.leaf))),
-        ]
-        return m
+    def _weight_bits(self) -> int:
+        return self._config.operator_weight_bits(self.name)
 
-    @staticmethod
-    def model(x: int, code: int, config: Config) -> int:
-        """The leaf in plain Python."""
-        return max(x - code, 0)
+    def leaves(self, m: Module, fabric: Fabric, complements: list[Value], weights: list[Value],
+               enable: Value) -> list[Operand]:
+        """Adds the PEs of one column to `m`; latency 1 cycle with the configuration's leaf register, else 0.
+
+        Parameters
+        ----------
+        m : Module
+            Where to.
+        fabric : Fabric
+            Of the target.
+        complements : list of Value
+            One's complement of each lane's activation, `activation_bits` wide.
+        weights : list of Value
+            Weight code of each lane, `weight_bits` wide.
+        enable : Value
+            Whether the leaf registers load.
+
+        Returns
+        -------
+        list of Operand
+            The leaves, for an adder tree.
+        """
+        raise NotImplementedError
+
+    def model(self, x: int, code: int) -> int:
+        """The leaf in plain Python, from the activation itself."""
+        raise NotImplementedError
 
 
-class ShiftPe(ProcessingElement):
-    """``x << p``, its one's complement for a negative weight, or 0. See `ProcessingElement`.
+class Unified(ProcessingElement):
+    """L1 and binary weights in one PE: an adder with a ninth weight bit b on top of the carry.
+
+    The weight is {b, w}: ``total = z + w + b·2^A``, whose bit A is carry ⊕ b; the leaf is the sum, or all ones
+    where that bit is set. With b = 0 this is the L1 leaf ``min(z + w, 2^A - 1)``; with w = 0 the leaf is ``2^A - 1``
+    for b = 1 and z for b = 0, so that ``2·leaf - z - (2^A - 1)`` is x or -x. Other weights take a cycle for each bit
+    plane, with an accumulator that doubles in between.
+    """
+
+    name = "unified"
+    shared = True
+
+    def _weight_bits(self) -> int:
+        return self._config.activation_bits + 1
+
+    def leaves(self, m, fabric, complements, weights, enable):
+        bits = self._config.activation_bits
+        totals = fabric.add(m, "total", [(Operand(z), Operand(w)) for z, w in zip(complements, weights, strict=True)],
+                            bits + 1)
+        if not self._config.leaf_register:
+            return [Operand(total[:bits], saturate=total[bits]) for total in totals]
+        operands = []
+        for lane, total in enumerate(totals):
+            leaf = Signal(bits + fabric.gate_in_adder, name=f"leaf{lane}", reset_less=True)
+            if fabric.gate_in_adder:
+                with m.If(enable):
+                    m.d.sync += leaf.eq(total)
+                operands.append(Operand(leaf[:bits], saturate=leaf[bits]))
+            else:
+                with m.If(total[bits]):         # whether enabled or not: then it is the flip-flops' synchronous set
+                    m.d.sync += leaf.eq(-1)
+                with m.Elif(enable):
+                    m.d.sync += leaf.eq(total)
+                operands.append(Operand(leaf))
+        return operands
+
+    def model(self, x, code):
+        bits = self._config.activation_bits
+        top = (1 << bits) - 1
+        total = (top - x + code) % (1 << bits + 1)
+        return top if total > top else total
+
+
+class L1(Unified):
+    """``min(z + w, 2^A - 1)``: an adder that saturates. Without the ninth weight bit of `Unified`, else the same."""
+
+    name = "l1"
+
+    def _weight_bits(self) -> int:
+        return self._config.l1_weight_bits
+
+
+class Sign(ProcessingElement):
+    """x for the weight 1, z for -1, 0 for 0. Code from bit 0: positive, zero (which goes with positive)."""
+
+    name = "sign"
+
+    def leaves(self, m, fabric, complements, weights, enable):
+        operands = []
+        for lane, (z, (positive, zero)) in enumerate(zip(complements, weights, strict=True)):
+            if not self._config.leaf_register:
+                operands.append(Operand(z | zero.replicate(len(z)), invert=positive))
+                continue
+            leaf = Signal(len(z), name=f"leaf{lane}", reset_less=True)
+            inverted = Signal(name=f"inverted{lane}", reset_less=True)
+            value = z if fabric.gate_in_adder else Operand(z, invert=positive).resolve()
+            with m.If(zero):                    # all ones stand for x = 0, and 0 for themselves
+                m.d.sync += leaf.eq(-1 if fabric.gate_in_adder else 0)
+            with m.Elif(enable):
+                m.d.sync += leaf.eq(value)
+            if fabric.gate_in_adder:
+                with m.If(enable):
+                    m.d.sync += inverted.eq(positive)
+            operands.append(Operand(leaf, invert=inverted) if fabric.gate_in_adder else Operand(leaf))
+        return operands
+
+    def model(self, x, code):
+        return ((1 << self._config.activation_bits) - 1 - x, x, 0, 0)[code]
+
+
+class Shift(ProcessingElement):
+    """``x << p``, its one's complement for a negative weight, or 0. Code from bit 0: exponent, negative, zero.
 
     The complement comes first and ones are shifted in: then it is the fourth input of the first multiplexers' look-up
-    tables, and the gate that of the last ones', so neither takes any of its own.
+    tables. Of every other lane, the last multiplexers move into the first adder where the fabric can take them.
     """
 
-    operator = Operator.SHIFT
+    name = "shift"
 
     def __init__(self, config: Config):
-        super().__init__(config, signed(config.activation_bits + config.shift_exponents))
+        super().__init__(config)
+        self.leaf_bits = config.activation_bits + config.shift_exponents - 1
 
-    def elaborate(self, platform):
-        m = Module()
-        bits = self._config.exponent_bits
-        negative, nonzero = self.weight[bits], self.weight[bits + 1]
-        value = Cat(self.x ^ negative.replicate(len(self.x)), negative).as_signed()
-        for level in range(bits):
-            shifted = Cat(negative.replicate(1 << level), value).as_signed()
-            stage = Signal(signed(len(shifted)), name=f"stage{level}")
-            m.d.comb += stage.eq(Mux(self.weight[level], shifted, value))
-            value = stage
-        m.d.comb += self.leaf.eq(value & nonzero.replicate(len(value)).as_signed())
-        return m
-
-    @staticmethod
-    def model(x: int, code: int, config: Config) -> int:
-        """The leaf in plain Python."""
-        exponent, flags = code % config.shift_exponents, code // config.shift_exponents
-        return (0, 0, x << exponent, ~(x << exponent))[flags]
-
-
-class SignPe(ProcessingElement):
-    """``x``, its one's complement for a negative weight, or 0. See `ProcessingElement`."""
-
-    operator = Operator.SIGN
-
-    def __init__(self, config: Config):
-        super().__init__(config, signed(config.activation_bits + 1))
-
-    def elaborate(self, platform):
-        m = Module()
-        negative, nonzero = self.weight
-        value = Cat(self.x ^ negative.replicate(len(self.x)), negative)
-        m.d.comb += self.leaf.eq(value & nonzero.replicate(len(value)))
-        return m
+    def leaves(self, m, fabric, complements, weights, enable):
+        operands = []
+        for lane, (z, weight) in enumerate(zip(complements, weights, strict=True)):
+            *exponent, negative, zero = weight
+            if not self._config.leaf_register:
+                value = self._shifted(z ^ (~negative).replicate(len(z)), exponent, negative)
+                operands.append(Operand(value & (~zero).replicate(len(value))))
+                continue
+            # An adder takes one selection, and adds neighbours.
+            last = exponent.pop() if fabric.gate_in_adder and lane & 1 == 0 else None
+            value = self._shifted(z ^ (~negative).replicate(len(z)), exponent, negative)
+            leaf = Signal(len(value), name=f"leaf{lane}", reset_less=True)
+            with m.If(zero):
+                m.d.sync += leaf.eq(0)
+            with m.Elif(enable):
+                m.d.sync += leaf.eq(value)
+            if last is None:
+                operands.append(Operand(leaf))
+                continue
+            select, fill = (Signal(name=f"{name}{lane}", reset_less=True) for name in ("select", "fill"))
+            with m.If(enable):
+                m.d.sync += [select.eq(last), fill.eq(negative)]
+            ones = fill.replicate(1 << len(exponent))
+            operands.append(Operand(Cat(leaf, ones), select=select, other=Cat(ones, leaf)))
+        return operands
 
     @staticmethod
-    def model(x: int, code: int, config: Config) -> int:
-        """The leaf in plain Python."""
-        return (0, 0, x, ~x)[code]
+    def _shifted(value: Value, exponent: list[Value], fill: Value) -> Value:
+        """A barrel shifter, each stage as much wider as it shifts."""
+        for level, selected in enumerate(exponent):
+            ones = fill.replicate(1 << level)
+            value = Mux(selected, Cat(ones, value), Cat(value, ones))
+        return value
+
+    def model(self, x, code):
+        exponent, flags = code % self._config.shift_exponents, code // self._config.shift_exponents
+        return (x << exponent, (1 << self.leaf_bits) - 1 - (x << exponent), 0, 0)[flags]
 
 
-#: The kind of each operator.
-PROCESSING_ELEMENTS: dict[Operator, type[L1Pe] | type[ShiftPe] | type[SignPe]] = {
-    kind.operator: kind for kind in (L1Pe, ShiftPe, SignPe)
-}
+#: Every kind by its name.
+KINDS: dict[str, type[ProcessingElement]] = {kind.name: kind for kind in (L1, Sign, Shift, Unified)}
+
+
+def kind_of(name: str, config: Config) -> ProcessingElement:
+    """The kind of PE called `name` in the widths of `config`.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+    """
+    if name not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {name!r}")
+    return KINDS[name](config)

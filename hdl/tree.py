@@ -1,96 +1,88 @@
-"""A balanced tree of adders, exact, with as many registers as the clock asks for."""
+"""A balanced tree of a fabric's adders, exact, with as many registers as the clock asks for."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from amaranth.hdl import Module, Shape, ShapeLike, Signal
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Module, Signal, Value
 
-__all__ = ["AdderTree"]
+from nomul.hdl.fabric import Fabric, Operand
+
+__all__ = ["add_tree", "tree_latency"]
 
 
-class AdderTree(wiring.Component):
-    """Adds `count` terms; each level is one bit wider than the one before, so that no sum overflows.
+def tree_latency(count: int, levels_per_register: int) -> int:
+    """Clock cycles from the operands to their sum: registers of a tree that adds two by two.
 
-    Throughput one sum per cycle, latency `latency` cycles, no flow control: what enters, leaves.
+    A fabric that adds three at a time needs fewer levels, and delays the sum to come in the same cycle.
 
     Parameters
     ----------
-    shape : ShapeLike
-        Of one term: an integer.
     count : int
-        Terms, at least 1.
+        Operands, at least 1.
     levels_per_register : int
         A register follows every so many levels; 0 for none at all.
-
-    Members
-    -------
-    terms : In(count × shape)
-        What is added.
-    enables : In(latency)
-        Bit n: the registers n + 1 cycles after `terms` load. All 1 if left alone.
-    sum : Out(sum_shape)
-        The sum, `latency` cycles later.
-
-    Attributes
-    ----------
-    levels : int
-        Adders between a term and the sum.
-    sum_shape : Shape
-        `shape` with `levels` more bits.
-    latency : int
-        Clock cycles from `terms` to `sum`.
 
     Raises
     ------
     ValueError
         For a count below 1 or negative levels.
     """
+    if count < 1:
+        raise ValueError(f"an adder tree must have at least 1 operand, not {count!r}")
+    if levels_per_register < 0:
+        raise ValueError(f"levels per register must be 0 (none) or more, not {levels_per_register!r}")
+    return (count - 1).bit_length() // levels_per_register if levels_per_register else 0
 
-    def __init__(self, shape: ShapeLike, count: int, levels_per_register: int):
-        if count < 1:
-            raise ValueError(f"an adder tree must have at least 1 term, not {count!r}")
-        if levels_per_register < 0:
-            raise ValueError(f"levels per register must be 0 (none) or more, not {levels_per_register!r}")
-        self._shape = Shape.cast(shape)
-        self._levels_per_register = levels_per_register
-        self.levels = (count - 1).bit_length()
-        self.sum_shape = self._grown(self.levels)
-        self.latency = self.latency_of(count, levels_per_register)
-        super().__init__({
-            "terms": In(data.ArrayLayout(self._shape, count)), "sum": Out(self.sum_shape),
-            "enables": In(self.latency, init=(1 << self.latency) - 1),
-        })
 
-    @staticmethod
-    def latency_of(count: int, levels_per_register: int) -> int:
-        """`latency` of a tree of `count` terms, whatever their shape."""
-        return (count - 1).bit_length() // levels_per_register if levels_per_register else 0
+def add_tree(m: Module, fabric: Fabric, operands: Sequence[Operand], levels_per_register: int,
+             enables: Value, *, name: str = "tree") -> Value:
+    """Adds an adder tree to `m`: one sum per cycle, `tree_latency` cycles later, no flow control.
 
-    def _grown(self, level: int) -> Shape:
-        return Shape(self._shape.width + level, self._shape.signed)
+    Each sum is as wide as its largest value needs, so that none overflows.
 
-    def elaborate(self, platform):
-        m = Module()
-        terms = list(self.terms)
-        for level in range(1, self.levels + 1):
-            register, rest = divmod(level, self._levels_per_register) if self._levels_per_register else (0, 1)
-            sums = []
-            for n in range(0, len(terms), 2):
-                # No reset: nothing looks at a sum that no valid term went into.
-                total = Signal(self._grown(level), name=f"level{level}_{n // 2}", reset_less=True)
-                value = terms[n] + terms[n + 1] if n + 1 < len(terms) else terms[n]
-                if rest:
-                    m.d.comb += total.eq(value)
-                else:
-                    with m.If(self.enables[register - 1]):
-                        m.d.sync += total.eq(value)
-                sums.append(total)
-            terms = sums
-        m.d.comb += self.sum.eq(terms[0])
-        return m
+    Parameters
+    ----------
+    m : Module
+        Gets adders and registers.
+    fabric : Fabric
+        Of the target; how many operands it adds at a time decides the shape of the tree.
+    operands : sequence of Operand
+        What is added; gates are merged into the first adders where the fabric can.
+    levels_per_register : int
+        A register follows every so many levels; 0 for none at all.
+    enables : Value
+        Bit n: the registers n + 1 cycles after the operands load. `tree_latency` bits.
+    name : str
+        Prefix of the names in `m`.
+    """
+    registers = tree_latency(len(operands), levels_per_register)
+    terms = [(operand, (1 << len(operand)) - 1) for operand in operands]        # each with its largest value
+    level = register = 0
+    while len(terms) > 1 or register < registers:
+        level += 1
+        if len(terms) > 1:
+            terms = _level(m, fabric, f"{name}_level{level}", terms)
+        if registers and level % levels_per_register == 0 and register < registers:
+            terms = [(Operand(_held(m, term.resolve(), f"{name}_level{level}_held{n}", enables[register])), largest)
+                     for n, (term, largest) in enumerate(terms)]
+            register += 1
+    return terms[0][0].resolve()
 
-    @staticmethod
-    def model(terms: Iterable[int]) -> int:
-        """The sum in plain Python."""
-        return sum(terms)
+
+def _level(m: Module, fabric: Fabric, name: str, terms: list[tuple[Operand, int]]) -> list[tuple[Operand, int]]:
+    """Groups of terms added; those of one width together, so that they can share carry chains."""
+    groups = [terms[n:n + fabric.operands] for n in range(0, len(terms), fabric.operands)]
+    largest = [sum(each for _, each in group) for group in groups]
+    sums: dict[int, Value] = {}
+    for width in sorted({each.bit_length() for each in largest}):
+        chosen = [n for n, each in enumerate(largest) if each.bit_length() == width and len(groups[n]) > 1]
+        operands = [[operand for operand, _ in groups[n]] for n in chosen]
+        sums |= dict(zip(chosen, fabric.add(m, f"{name}_w{width}", operands, width), strict=True))
+    return [(Operand(sums[n]) if n in sums else groups[n][0][0], largest[n]) for n in range(len(groups))]
+
+
+def _held(m: Module, value: Value, name: str, enable: Value) -> Signal:
+    # No reset: nothing looks at a sum that no valid operand went into.
+    held = Signal(len(value), name=name, reset_less=True)
+    with m.If(enable):
+        m.d.sync += held.eq(value)
+    return held

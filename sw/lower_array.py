@@ -88,7 +88,7 @@ def _parameter_words(layer: ArrayLayer, weight: np.ndarray, config: Config) -> n
     Columns without a channel have bias and M 0, so that they give the zero point.
     """
     channels = len(layer.bias)
-    bias = (layer.bias + fold(layer.operator, weight[:channels])) & ((1 << config.accumulator_bits) - 1)
+    bias = (layer.bias + fold(layer.operator, weight[:channels], config)) & ((1 << config.accumulator_bits) - 1)
     multiplier = layer.multiplier.astype(np.int64)
     scale = np.abs(multiplier) | (multiplier < 0).astype(np.int64) << MULTIPLIER_BITS
     words = np.zeros(len(weight), dtype="<u8")

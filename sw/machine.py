@@ -140,11 +140,14 @@ class Machine:
     def _leaf_sums(self, operator: Operator, taps: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """What each column adds for each pixel, shape (pixels, columns)."""
         weights = decode(operator, codes, self._config)
+        top = (1 << self._config.activation_bits) - 1
         x = taps[:, None, :]
         if operator is Operator.L1:
-            return x.sum(axis=2) - 2 * np.maximum(x - weights, 0).sum(axis=2)
+            return 2 * np.minimum(top - x + weights, top).sum(axis=2) - (top - x).sum(axis=2)
+        if operator is Operator.SHIFT:
+            top = (1 << self._config.activation_bits + self._config.shift_exponents - 1) - 1
         products = x * np.abs(weights)
-        return np.where(weights < 0, ~products, products).sum(axis=2)
+        return np.where(weights < 0, top - products, products).sum(axis=2)
 
     def _wrap(self, values: np.ndarray) -> np.ndarray:
         """Two's complement of `accumulator_bits`."""

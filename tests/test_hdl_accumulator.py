@@ -1,6 +1,7 @@
 import random
 
 import pytest
+from amaranth.hdl import signed
 
 from nomul.gen.guard import multiply_cells
 from nomul.hdl.accumulator import BlockAccumulator
@@ -13,9 +14,9 @@ def columns_of(view, count):
     return [view[n] for n in range(count)]
 
 
-def run(config, sum_bits, accesses):
+def run(config, sum_shape, accesses):
     """All values of both banks after `accesses`, one per cycle where they are not None."""
-    dut, banks = BlockAccumulator(config, sum_bits), []
+    dut, banks = BlockAccumulator(config, sum_shape), []
 
     async def bench(ctx):
         for access in accesses + [None] * dut.latency:
@@ -43,26 +44,26 @@ def test_the_same_pixel_may_be_accessed_again_at_any_distance(distance):
     accesses = []
     for n in range(5):
         accesses += [(0, 1, n == 0, [10**n, -n])] + [None] * (distance - 1)
-    assert run(config, 18, accesses)[0][1] == [11111, -10]
+    assert run(config, signed(18), accesses)[0][1] == [11111, -10]
 
 
 def test_the_same_pixel_of_both_banks_are_two_values():
     config = small_config(columns=2, block_pixels=4)
     accesses = [(n % 2, 3, n < 2, [1 + n, -n]) for n in range(8)]
-    banks = run(config, 8, accesses)
+    banks = run(config, signed(8), accesses)
     assert (banks[0][3], banks[1][3]) == ([1 + 3 + 5 + 7, -12], [2 + 4 + 6 + 8, -16])
 
 
 def test_first_forgets_even_the_sum_that_is_being_added():
     config = small_config(columns=2, block_pixels=4)
-    assert run(config, 8, [(0, 2, True, [5, 5]), (0, 2, True, [7, -7]), (0, 2, False, [1, 1])])[0][2] == [8, -6]
+    assert run(config, signed(8), [(0, 2, True, [5, 5]), (0, 2, True, [7, -7]), (0, 2, False, [1, 1])])[0][2] == [8, -6]
 
 
 def test_sums_wrap_at_the_accumulators_width():
     config = small_config(columns=2, block_pixels=2, accumulator_bits=12)
     accesses = [(1, 0, True, [2047, -2048]), (1, 0, False, [1, -1])]
-    assert run(config, 13, accesses)[1][0] == [-2048, 2047]
-    assert run(config, 13, [(0, 0, True, [4095, -4096])])[0][0] == [-1, 0]
+    assert run(config, signed(13), accesses)[1][0] == [-2048, 2047]
+    assert run(config, signed(13), [(0, 0, True, [4095, -4096])])[0][0] == [-1, 0]
 
 
 @pytest.mark.parametrize(("pixels", "bits", "stall"), [(1, 12, 0.0), (2, 20, 0.3), (3, 28, 0.0), (5, 24, 0.5)])
@@ -72,12 +73,12 @@ def test_random_accesses_follow_the_model(pixels, bits, stall):
     accesses = [None if dice.random() < stall else
                 (dice.randrange(2), dice.randrange(pixels), dice.random() < 0.1,
                  [dice.randrange(-(1 << 14), 1 << 14) for _ in range(2)]) for _ in range(200)]
-    assert len({str(value) for bank in run(config, 15, accesses) for value in bank}) > 1
+    assert len({str(value) for bank in run(config, signed(15), accesses) for value in bank}) > 1
 
 
 def test_a_bank_is_drained_at_full_rate_while_the_other_is_filled():
     config = small_config(columns=2, block_pixels=4)
-    dut, dice = BlockAccumulator(config, 10), random.Random(3)
+    dut, dice = BlockAccumulator(config, signed(10)), random.Random(3)
     seen, accesses = [], []
 
     async def bench(ctx):
@@ -105,7 +106,7 @@ def test_a_bank_is_drained_at_full_rate_while_the_other_is_filled():
 
 def test_a_result_can_be_read_after_exactly_the_latency():
     config = small_config(columns=2, block_pixels=2)
-    dut, seen = BlockAccumulator(config, 10), []
+    dut, seen = BlockAccumulator(config, signed(10)), []
 
     async def bench(ctx):
         ctx.set(dut.i_valid, 1)

@@ -172,7 +172,7 @@ def test_array_layers_give_what_loops_over_the_definition_give(shape, operator):
                 layer["groups"], config.columns, layer["tiles"], config.lanes).swapaxes(1, 2)
             await host.write(Region.WEIGHTS, 0, *(pack_codes(word, config.weight_bits)
                                                   for word in tiles.reshape(-1, config.lanes)))
-            stored = (biases + fold(operator, weights)) % 2**config.accumulator_bits
+            stored = (biases + fold(operator, weights, config)) % 2**config.accumulator_bits
             await host.write(Region.PARAMETERS, 0, *(
                 int(bias) | (abs(int(m)) | (int(m) < 0) << 16) << config.accumulator_bits
                 for bias, m in zip(stored, multipliers, strict=True)))

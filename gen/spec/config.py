@@ -15,7 +15,7 @@ __all__ = ["OPERATORS", "Config", "ConfigError"]
 OPERATORS = ("l1", "shift", "sign")
 
 #: Raised whenever hardware or program format change, so that old artifacts are refused instead of misread.
-INTERFACE_VERSION = 1
+INTERFACE_VERSION = 2
 
 
 class ConfigError(NomulError):
@@ -64,6 +64,8 @@ class Config:
         Width of an L1 weight code (unsigned, on the activations' step), 2 to `activation_bits`.
     shift_exponents : int
         Number of exponents of a shift weight: ±2^0 .. ±2^(shift_exponents-1).
+    leaf_register : bool
+        Whether a register follows the processing elements. It costs nothing on an FPGA; an ASIC is smaller without.
     tree_levels_per_register : int
         Adder tree levels between two pipeline registers; 1 is fully pipelined, 0 has no register in the tree.
     accumulator_bits : int
@@ -98,6 +100,7 @@ class Config:
     activation_bits: int = 8
     l1_weight_bits: int = 8
     shift_exponents: int = 8
+    leaf_register: bool = True
     tree_levels_per_register: int = 1
     accumulator_bits: int = 24
     block_pixels: int = 64
@@ -116,6 +119,9 @@ class Config:
                 shown = f"{allowed.start} to {allowed.stop - 1}" if isinstance(allowed, range) else \
                     f"one of {', '.join(map(str, allowed))}"
                 raise ConfigError(f"configuration {self.name!r}: {key} must be {shown}, not {value!r}")
+        if type(self.leaf_register) is not bool:
+            raise ConfigError(f"configuration {self.name!r}: leaf_register must be true or false, "
+                              f"not {self.leaf_register!r}")
         object.__setattr__(self, "operators", tuple(self.operators))
         if not self.operators or any(op not in OPERATORS for op in self.operators) \
                 or len(set(self.operators)) != len(self.operators):

@@ -1,17 +1,19 @@
 """Weight codes: how a weight is written in the weight memory, and what one processing element makes of it.
 
 A processing element (PE) yields a *leaf*; a column adds the leaves of its lanes. The leaf is chosen to be cheap
-in hardware, and what it leaves out is a constant of the weights, *folded* into the channel's bias by the compiler:
+in hardware, and what it leaves out is a constant of the weights, *folded* into the channel's bias by the compiler.
+With A activation bits, ``T = 2^A - 1``, the complement ``z = T - x`` and, for E exponents, ``U = 2^(A+E-1) - 1``:
 
-========  ===========================  ==========================================  =======================
-operator  op(x, w)                     what the column adds in one cycle           fold (added to the bias)
-========  ===========================  ==========================================  =======================
-L1        ``-|x - w|``                 ``Σx - 2·Σ max(x - w, 0)``                  ``-Σw``
-SHIFT     ``±(x << p)`` or 0           ``Σ (x << p)`` or its one's complement      number of negative weights
-SIGN      ``±x`` or 0                  ``Σ x`` or its one's complement             number of negative weights
-========  ===========================  ==========================================  =======================
+========  ====================  ====================================  =========================  ================
+operator  op(x, w)              leaf                                  column adds in one cycle   fold, each weight
+========  ====================  ====================================  =========================  ================
+L1        ``-|x - w|``          ``min(z + w, T)``                     ``2·Σ leaf - Σ z``         ``-w - T``
+SHIFT     ``±(x << p)`` or 0    ``x << p``, ``U - (x << p)`` or 0     ``Σ leaf``                 ``-U`` if w < 0
+SIGN      ``±x`` or 0           ``x``, ``z`` or 0                     ``Σ leaf``                 ``-T`` if w < 0
+========  ====================  ====================================  =========================  ================
 
-The L1 row is ``|d| = 2·max(d, 0) - d``; the others are ``-v = ~v + 1``.
+The L1 row: for ``z + w <= T`` (that is ``w <= x``) it is ``z + w - T = w - x``, else ``T - z - w = x - w``. The others
+are one's complements, in which a negative number is its magnitude with every bit inverted.
 """
 
 from enum import IntEnum
@@ -61,8 +63,8 @@ def weight_limits(operator: Operator, config: Config) -> str:
 def encode(operator: Operator, weights: np.ndarray, config: Config) -> np.ndarray:
     """Weight codes of integer weights.
 
-    L1: the weight itself. SHIFT, from bit 0: exponent (`config.exponent_bits`), negative (1), nonzero (1).
-    SIGN, from bit 0: negative (1), nonzero (1). The weight 0 of SHIFT and SIGN has the code 0.
+    L1: the weight itself. SHIFT, from bit 0: exponent (`config.exponent_bits`), negative (1), zero (1); the weight 0
+    has exponent and negative 0. SIGN, from bit 0: positive (1), zero (1); the weight 0 counts as positive.
 
     Parameters
     ----------
@@ -88,8 +90,9 @@ def encode(operator: Operator, weights: np.ndarray, config: Config) -> np.ndarra
         largest = config.shift_exponents - 1 if operator is Operator.SHIFT else 0
         valid = ((magnitude & (magnitude - 1)) == 0) & (magnitude <= 1 << largest)
         exponent = np.where(magnitude > 0, np.log2(np.maximum(magnitude, 1)).astype(np.int64), 0)
-        flags = (weights < 0) | ((weights != 0).astype(np.int64) << 1)
-        codes = (flags << config.exponent_bits) | exponent if operator is Operator.SHIFT else flags
+        zero = (weights == 0).astype(np.int64) << 1
+        codes = (zero | (weights < 0)) << config.exponent_bits | exponent if operator is Operator.SHIFT else \
+            zero | (weights >= 0)
     if not valid.all():
         where = tuple(int(i) for i in np.argwhere(~valid)[0])
         raise WeightError(f"weight {int(weights[where])} at {list(where)} is not a {operator.key} weight; "
@@ -104,10 +107,11 @@ def decode(operator: Operator, codes: np.ndarray, config: Config) -> np.ndarray:
         return codes & (2**config.l1_weight_bits - 1)
     bits = config.exponent_bits if operator is Operator.SHIFT else 0
     magnitude = np.int64(1) << (codes & ((1 << bits) - 1))
-    return np.where((codes >> bits) & 2, np.where((codes >> bits) & 1, -magnitude, magnitude), 0)
+    negative = (codes >> bits & 1) == (operator is Operator.SHIFT)
+    return np.where((codes >> bits) & 2, 0, np.where(negative, -magnitude, magnitude))
 
 
-def fold(operator: Operator, weights: np.ndarray) -> np.ndarray:
+def fold(operator: Operator, weights: np.ndarray, config: Config) -> np.ndarray:
     """What the leaves of each output channel leave out, to be added to its bias.
 
     Parameters
@@ -121,7 +125,9 @@ def fold(operator: Operator, weights: np.ndarray) -> np.ndarray:
         int64, shape (channels,).
     """
     flat = np.asarray(weights).astype(np.int64).reshape(len(weights), -1)
-    return -flat.sum(axis=1) if operator is Operator.L1 else (flat < 0).sum(axis=1)
+    bits = config.activation_bits + (config.shift_exponents - 1 if operator is Operator.SHIFT else 0)
+    ones = (1 << bits) - 1
+    return -(flat + ones).sum(axis=1) if operator is Operator.L1 else -ones * (flat < 0).sum(axis=1)
 
 
 def pad_weight(operator: Operator, zero_point: int) -> int:

@@ -1,0 +1,146 @@
+"""The part of the array for one kind of processing element: columns of PEs, and an adder tree a column."""
+
+from amaranth.hdl import Module, Signal, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from nomul.gen.spec.config import Config
+from nomul.hdl.fabric import Operand, fabric_of
+from nomul.hdl.pe import ProcessingElement, kind_of
+from nomul.hdl.tree import add_tree, tree_latency
+
+__all__ = ["Column", "SubArray", "column_latency", "column_sum_bits"]
+
+
+def column_latency(config: Config) -> int:
+    """Clock cycles from activations and weights to a column's sum."""
+    return config.leaf_register + tree_latency(config.lanes, config.tree_levels_per_register)
+
+
+def column_sum_bits(config: Config, bits: int) -> int:
+    """Bits of the sum of `lanes` unsigned numbers of `bits` bits."""
+    return (config.lanes * ((1 << bits) - 1)).bit_length()
+
+
+class Column(wiring.Component):
+    """The sum of the leaves of `lanes` PEs, one per cycle, `latency` cycles later; no flow control.
+
+    Parameters
+    ----------
+    config : Config
+        Gives lanes, widths and registers.
+    kind : ProcessingElement
+        Of all lanes.
+
+    Members
+    -------
+    activations : In(lanes × activation_bits)
+        One's complements of the activations.
+    weights : In(lanes × weight_bits)
+        Weight codes; low bits of a wider field are taken.
+    enables : In(latency)
+        Bit n: the registers n + 1 cycles after the inputs load. All 1 if left alone.
+    sum : Out(sum_bits)
+        Σ leaf.
+    """
+
+    def __init__(self, config: Config, kind: ProcessingElement):
+        self._config, self._kind = config, kind
+        self.latency = column_latency(config)
+        self.sum_bits = column_sum_bits(config, kind.leaf_bits)
+        super().__init__({
+            "activations": In(data.ArrayLayout(unsigned(config.activation_bits), config.lanes)),
+            "weights": In(data.ArrayLayout(unsigned(kind.weight_bits), config.lanes)),
+            "enables": In(self.latency, init=(1 << self.latency) - 1), "sum": Out(self.sum_bits),
+        })
+
+    def elaborate(self, platform):
+        m, config, fabric = Module(), self._config, fabric_of(platform)
+        registered = int(config.leaf_register)
+        leaves = self._kind.leaves(m, fabric, list(self.activations), list(self.weights),
+                                   self.enables[0] if registered else None)
+        m.d.comb += self.sum.eq(add_tree(m, fabric, leaves, config.tree_levels_per_register,
+                                         self.enables[registered:]))
+        return m
+
+
+class SubArray(wiring.Component):
+    """`columns` columns on the same activations: a sum each per cycle, `latency` cycles later; no flow control.
+
+    Parameters
+    ----------
+    config : Config
+        Gives lanes, columns, widths and registers.
+    kind : str
+        "l1", "sign", "shift" or "unified".
+
+    Members
+    -------
+    activations : In(lanes × activation_bits)
+        One's complements z of the activations.
+    weights : In(columns × lanes × weight_bits)
+        Weight codes.
+    enables : In(latency)
+        Bit n: the registers n + 1 cycles after the inputs load. All 1 if left alone.
+    sums : Out(columns × sum_bits)
+        Σ leaf of each column.
+    shared : Out(shared_bits)
+        Σ z. Only of kinds with ``-|x - w| = 2·leaf - z - ...``: see `nomul.gen.spec.operators`.
+
+    Attributes
+    ----------
+    latency : int
+        Clock cycles from `activations` and `weights` to `sums` and `shared`.
+    weight_bits, leaf_bits, sum_bits, shared_bits : int
+        Widths.
+    """
+
+    def __init__(self, config: Config, kind: str):
+        self._config, self._kind = config, kind_of(kind, config)
+        self.latency = column_latency(config)
+        self.weight_bits, self.leaf_bits = self._kind.weight_bits, self._kind.leaf_bits
+        self.sum_bits, self.shared_bits = (column_sum_bits(config, n) for n in (self.leaf_bits, config.activation_bits))
+        members = {
+            "activations": In(data.ArrayLayout(unsigned(config.activation_bits), config.lanes)),
+            "weights": In(data.ArrayLayout(data.ArrayLayout(unsigned(self.weight_bits), config.lanes),
+                                           config.columns)),
+            "enables": In(self.latency, init=(1 << self.latency) - 1),
+            "sums": Out(data.ArrayLayout(unsigned(self.sum_bits), config.columns)),
+        }
+        if self._kind.shared:
+            members["shared"] = Out(self.shared_bits)
+        super().__init__(members)
+
+    def elaborate(self, platform):
+        m, config, fabric = Module(), self._config, fabric_of(platform)
+        for n in range(config.columns):
+            m.submodules[f"column{n}"] = column = Column(config, self._kind)
+            m.d.comb += [
+                column.activations.eq(self.activations), column.weights.eq(self.weights[n]),
+                column.enables.eq(self.enables), self.sums[n].eq(column.sum),
+            ]
+        if self._kind.shared:
+            registered = int(config.leaf_register)
+            complements = self.activations
+            if registered:
+                complements = Signal.like(self.activations, name="complements", reset_less=True)
+                with m.If(self.enables[0]):
+                    m.d.sync += complements.eq(self.activations)
+            m.d.comb += self.shared.eq(add_tree(m, fabric, [Operand(z) for z in complements],
+                                                config.tree_levels_per_register, self.enables[registered:]))
+        return m
+
+    def model(self, activations: list[int], weights: list[list[int]]) -> tuple[list[int], int]:
+        """`sums` and ``Σ z`` in plain Python.
+
+        Parameters
+        ----------
+        activations : list of `lanes` int
+            The activations themselves.
+        weights : list of `columns` lists of `lanes` int
+            Weight codes.
+        """
+        top = (1 << self._config.activation_bits) - 1
+        sums = [sum(self._kind.model(x, code) for x, code in zip(activations, column, strict=True))
+                for column in weights]
+        return sums, sum(top - x for x in activations)

@@ -68,18 +68,18 @@ def test_l1_layer_by_hand():
         multiplier=[3, -200]), small_config())
     pad = 0x07070707
     assert integer(compiled.weights) == [0x07030201, 0x070900FA, pad, pad]
-    # fold is -Σw: 10 - 13, -1000 - 266; bias in 24 bits, then 16 bits of magnitude and the sign of M.
-    assert integer(compiled.parameters) == [3 << 24 | (2**24 - 3), 1 << 40 | 200 << 24 | (2**24 - 1266), 0, 0]
+    # fold is -Σ(w + 255): 10 - 13 - 1020, -1000 - 266 - 1020; bias in 24 bits, then 16 of magnitude and the sign of M.
+    assert integer(compiled.parameters) == [3 << 24 | (2**24 - 1023), 1 << 40 | 200 << 24 | (2**24 - 2286), 0, 0]
     assert compiled.parameters.shape == (4, 6)
 
 
 def test_shift_layer_by_hand():
-    # Codes of 8 bits for l1, so shift codes (exponent 3 bits, negative, nonzero) leave the high bits 0.
+    # Codes of 8 bits for l1, so shift codes (exponent 3 bits, negative, zero) leave the high bits 0.
     compiled = compile_network(one_layer(
         Tensor(4, 1, 1, 128, 0), np.reshape([[1, -1, 0, -128]], (1, 4, 1, 1)), operator=Operator.SHIFT, bias=[5]),
         small_config())
-    assert integer(compiled.weights) == [0b11111 << 24 | 0b11000 << 8 | 0b10000, 0, 0, 0]
-    assert integer(compiled.parameters)[0] == 1 << 24 | 5 + 2     # two negative weights are folded in
+    assert integer(compiled.weights) == [0b01111 << 24 | 0b10000 << 16 | 0b01000 << 8, *3 * [0x10101010]]
+    assert integer(compiled.parameters)[0] == 1 << 24 | 2**24 + 5 - 2 * (2**15 - 1)    # two negative weights
 
 
 def test_weights_are_packed_without_gaps():
@@ -88,7 +88,7 @@ def test_weights_are_packed_without_gaps():
         Tensor(4, 1, 1, 0, 0), np.reshape([[1, -2, 4, 0]], (1, 4, 1, 1)), operator=Operator.SHIFT),
         small_config(operators=("shift", "sign")))
     assert compiled.weights.shape == (4, 3)
-    assert integer(compiled.weights)[0] == 0b10010 << 10 | 0b11001 << 5 | 0b10000
+    assert integer(compiled.weights)[0] == 0b10000 << 15 | 0b00010 << 10 | 0b01001 << 5
 
 
 def test_weights_lie_in_order_of_consumption():

@@ -1,0 +1,161 @@
+"""A mapped netlist: cells of a library, and the nets between them."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nomul.gen.asic.errors import AsicError
+from nomul.gen.asic.library import Cell, Library, Pin, Register
+
+__all__ = ["FlipFlop", "Instance", "Netlist", "read_netlist"]
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A cell in a design, and the net on each of its pins."""
+
+    name: str
+    cell: Cell
+    nets: dict[str, int]
+
+    def inputs(self) -> Iterator[tuple[Pin, int]]:
+        """The pins that it listens to, each with its net."""
+        return ((pin, self.nets[pin.name]) for pin in self.cell.pins.values() if not pin.output)
+
+    def outputs(self) -> Iterator[tuple[Pin, int]]:
+        """The pins that it drives, each with its net."""
+        return ((pin, self.nets[pin.name]) for pin in self.cell.pins.values() if pin.output)
+
+
+@dataclass(frozen=True)
+class FlipFlop(Instance):
+    """A cell that keeps a bit."""
+
+    register: Register
+
+
+@dataclass(frozen=True)
+class Netlist:
+    """A design as it is made of cells: one clock, flip-flops, and logic without loops between them.
+
+    Attributes
+    ----------
+    inputs, outputs : dict of str to tuple of int
+        The nets of each port, lowest bit first. Nets 0 and 1 are the constants. The clock is no input.
+    clock : int or None
+        The net that all flip-flops listen to; None without flip-flops.
+    registers : list of FlipFlop
+        The flip-flops.
+    logic : list of Instance
+        All other cells, each behind those that drive it.
+    """
+
+    inputs: dict[str, tuple[int, ...]]
+    outputs: dict[str, tuple[int, ...]]
+    clock: int | None
+    registers: list[FlipFlop]
+    logic: list[Instance]
+
+    @property
+    def instances(self) -> list[Instance]:
+        """All cells."""
+        return [*self.registers, *self.logic]
+
+    @property
+    def area(self) -> float:
+        """Sum of the cells' areas, µm²."""
+        return sum(instance.cell.area for instance in self.instances)
+
+
+def read_netlist(text: str, top: str, library: Library) -> Netlist:
+    """The netlist in what yosys' `write_json` wrote after mapping to a library.
+
+    Parameters
+    ----------
+    text : str
+        The JSON.
+    top : str
+        Name of the module.
+    library : Library
+        The library that it was mapped to.
+
+    Raises
+    ------
+    AsicError
+        If a cell is not the library's, if there are latches, several clocks or a loop through logic.
+    """
+    module = json.loads(text)["modules"][top]
+    unconnected = _counter(module)
+    registers: list[FlipFlop] = []
+    logic: list[Instance] = []
+    for name, content in module["cells"].items():
+        cell = library.cells.get(content["type"])
+        if cell is None:
+            raise AsicError(f"{top}: cell '{name}' of type {content['type']} is not in the library {library.name}; the "
+                            f"design may hold memories, latches or vendor primitives, which it has no cells for")
+        nets = {pin: next(unconnected) for pin in cell.pins}
+        nets |= {pin: _net(bits[0]) for pin, bits in content["connections"].items() if bits}
+        if cell.register:
+            registers.append(FlipFlop(name, cell, nets, cell.register))
+        else:
+            logic.append(Instance(name, cell, nets))
+    clock = _clock(registers, top)
+    ports = {direction: {name: tuple(map(_net, port["bits"])) for name, port in module["ports"].items()
+                         if port["direction"] == direction} for direction in ("input", "output")}
+    inputs = {name: nets for name, nets in ports["input"].items() if nets != (clock,)}
+    if clock is not None and len(inputs) == len(ports["input"]):
+        raise AsicError(f"{top}: the flip-flops' clock must be an input of the design; gated clocks are not measured")
+    known = {0, 1}.union(*inputs.values(), *(instance.nets.values() for instance in registers))
+    return Netlist(inputs, ports["output"], clock, registers, _ordered(logic, known, top))
+
+
+def _net(bit: int | str) -> int:
+    """Yosys numbers nets from 2 and writes constants as text; undefined is as good as 0."""
+    return bit if isinstance(bit, int) else int(bit == "1")
+
+
+def _counter(module: dict) -> Iterator[int]:
+    """Numbers that no net has, for pins that nothing is connected to."""
+    bits = [bit for cell in module["cells"].values() for net in cell["connections"].values() for bit in net]
+    bits += [bit for port in module["ports"].values() for bit in port["bits"]]
+    number = max((bit for bit in bits if isinstance(bit, int)), default=1)
+    while True:
+        number += 1
+        yield number
+
+
+def _clock(registers: list[FlipFlop], top: str) -> int | None:
+    clocks = set()
+    for instance in registers:
+        if instance.register.clock not in instance.nets:
+            raise AsicError(f"{top}: flip-flop {instance.cell.name} listens to the falling edge; only designs on "
+                            "rising edges of one clock are measured")
+        clocks.add(instance.nets[instance.register.clock])
+    if len(clocks) > 1:
+        raise AsicError(f"{top}: {len(clocks)} clocks; only designs with one clock are measured")
+    return next(iter(clocks), None)
+
+
+def _ordered(logic: list[Instance], known: set[int], top: str) -> list[Instance]:
+    """Each cell behind those that drive it."""
+    waiting: dict[int, list[int]] = {}
+    missing = []
+    for index, instance in enumerate(logic):
+        nets = {net for _, net in instance.inputs()} - known
+        missing.append(len(nets))
+        for net in nets:
+            waiting.setdefault(net, []).append(index)
+    ready = [index for index, count in enumerate(missing) if not count]
+    order = []
+    while ready:
+        index = ready.pop()
+        order.append(logic[index])
+        for _, net in logic[index].outputs():
+            for reader in waiting.pop(net, ()):
+                missing[reader] -= 1
+                if not missing[reader]:
+                    ready.append(reader)
+    if len(order) < len(logic):
+        raise AsicError(f"{top}: {len(logic) - len(order)} cells wait for each other or for nets that nothing drives; "
+                        "logic must have no loops")
+    return order

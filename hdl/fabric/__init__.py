@@ -3,12 +3,13 @@
 from typing import Any
 
 from nomul.hdl.fabric.base import Fabric
+from nomul.hdl.fabric.ecp5 import Ecp5
 from nomul.hdl.fabric.operand import Operand
 
 __all__ = ["FABRICS", "Fabric", "FabricPlatform", "Operand", "fabric_of"]
 
 #: Every fabric by its name.
-FABRICS: dict[str, Fabric] = {fabric.name: fabric for fabric in (Fabric(),)}
+FABRICS: dict[str, Fabric] = {fabric.name: fabric for fabric in (Fabric(), Ecp5())}
 
 #: Words in the device name of Amaranth's platforms, and the fabric of such a device.
 _DEVICES = (("lfe5u", "ecp5"), ("ice40", "ice40"), ("gw1", "gowin"), ("gw2", "gowin"), ("xc7", "xilinx"),

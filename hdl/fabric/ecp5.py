@@ -1,0 +1,105 @@
+"""Lattice ECP5: adders of CCU2C cells, with the gates of both addends in the carry cells."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from amaranth.hdl import Cat, Const, Instance, Module, Signal, Value
+
+from nomul.hdl.fabric.base import Fabric
+from nomul.hdl.fabric.operand import Operand
+
+__all__ = ["Ecp5"]
+
+
+class _Slot(NamedTuple):
+    """One of the two bits of a CCU2C: inputs A to D, and its look-up table."""
+
+    inputs: tuple[Value, Value, Value, Value]
+    init: int
+
+
+class Ecp5(Fabric):
+    """A CCU2C is two slots of a carry chain, and each counts as one LUT4. A slot gives, with F its 16-bit table,
+
+        ``S = F(A, B, C, D) ^ CIN``,    ``COUT = CIN if F(A, B, C, D) else F(A, B, 0, 0)``
+
+    (Lattice ECP5 family data sheet FPGA-DS-02012, PFU in ripple mode; behaviour as in yosys's ``ccu2c_sim.vh``). So a
+    slot adds any f(A, B) to any g(C, D) with g(0, 0) = 0, which takes the gates of both addends, or adds A to a bit
+    selected by B from C and D. Synthesis tools use neither.
+
+    A carry that is wanted as a bit of the sum takes a slot with inputs 0, whose own carry out is 0: so the next sum
+    can start right behind it. Two sums of an odd width on one chain save a slot each two; longer chains would save no
+    more, and be slower.
+    """
+
+    name = "ecp5"
+    gate_in_adder = True
+
+    def add(self, m: Module, name: str, sums: Sequence[Sequence[Operand]], width: int) -> list[Value]:
+        """See `Fabric.add`."""
+        results: list[Value] = []
+        waiting: list[tuple[list[_Slot], Signal]] = []
+        for n, operands in enumerate(sums):
+            chained = width % 2 == 1 and max(map(len, operands)) < width
+            if len(operands) != 2 or (all(operand.plain for operand in operands) and not chained):
+                results += super().add(m, f"{name}_{n}", [operands], width)     # the tool does as well
+                continue
+            total = Signal(width, name=f"{name}_{n}")
+            results.append(total)
+            waiting.append((self._slots(*operands, width), total))
+            if not chained or len(waiting) == 2 or n == len(sums) - 1:
+                slots = [slot for part, _ in waiting for slot in part]
+                m.d.comb += Cat(part for _, part in waiting).eq(self._chain(m, f"{name}_{n}", slots))
+                waiting = []
+        return results
+
+    @staticmethod
+    def _slots(first: Operand, second: Operand, width: int) -> list[_Slot]:
+        """The slots of one sum, lowest bit first."""
+        if first.select is not None:
+            first, second = second, first
+        if second.select is not None:
+            a = first.resolve()
+            init = _table(lambda a, b, c, d: a ^ (d if b else c))
+            return [_Slot((_bit(a, n), second.select, _bit(second.value, n), _bit(second.other, n)), init)
+                    if n < len(second) else _Slot((_bit(a, n), *3 * (Const(0),)), init) for n in range(width)]
+        f, f_gate = _gate(first)
+        g, g_gate = _gate(second)
+        init = _table(lambda a, b, c, d: f(a, b) ^ g(c, d))
+        return [_Slot((_bit(first.value, n), f_gate if n < len(first) else Const(0),
+                       _bit(second.value, n), g_gate if n < len(second) else Const(0)), init) for n in range(width)]
+
+    @staticmethod
+    def _chain(m: Module, name: str, slots: list[_Slot]) -> Value:
+        """The sum bits of a carry chain."""
+        if len(slots) % 2:
+            slots = [*slots, _Slot(4 * (Const(0),), 0)]
+        bits, carry = Signal(len(slots), name=f"{name}_bits"), Const(0)
+        for n in range(0, len(slots), 2):
+            out = Signal(name=f"{name}_carry{n}")
+            ports = {f"i_{port}{k}": value for k in range(2)
+                     for port, value in zip("ABCD", slots[n + k].inputs, strict=True)}
+            m.submodules[f"{name}_cell{n // 2}"] = Instance(
+                "CCU2C", p_INIT0=Const(slots[n].init, 16), p_INIT1=Const(slots[n + 1].init, 16),
+                p_INJECT1_0="NO", p_INJECT1_1="NO",
+                i_CIN=carry, o_COUT=out, o_S0=bits[n], o_S1=bits[n + 1], **ports)
+            carry = out
+        return bits
+
+
+def _bit(value: Value, n: int) -> Value:
+    return value[n] if n < len(value) else Const(0)
+
+
+def _gate(operand: Operand) -> tuple[Callable[[int, int], int], Value]:
+    """What a gate does to a bit, and the gate's signal."""
+    if operand.invert is not None:
+        return lambda value, gate: value ^ gate, operand.invert
+    if operand.saturate is not None:
+        return lambda value, gate: value | gate, operand.saturate
+    return lambda value, _: value, Const(0)
+
+
+def _table(function: Callable[[int, int, int, int], int]) -> int:
+    """The contents of a look-up table; input A is the lowest bit of the address."""
+    return sum(function(n & 1, n >> 1 & 1, n >> 2 & 1, n >> 3 & 1) << n for n in range(16))

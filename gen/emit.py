@@ -13,6 +13,7 @@ from nomul.gen.spec.config import Config
 from nomul.gen.spec.errors import NomulError
 from nomul.gen.verilog import emit_verilog, module_name
 from nomul.hdl.accelerator import Accelerator
+from nomul.hdl.fabric import FABRICS, FabricPlatform
 
 __all__ = ["EmitError", "Target", "emit_verilog", "generate"]
 
@@ -31,12 +32,23 @@ class Target(Protocol):
         """The top module's ports, and every file of the design."""
 
 
-def generate(config: Config, folder: str | Path, board: Target | None = None) -> list[Path]:
+def generate(config: Config, folder: str | Path, board: Target | None = None, fabric: str = "generic") -> list[Path]:
     """Writes an accelerator's files into `folder`.
 
     Without a board: ``<name>.v`` whose ports are the byte streams of the link. With a board: the design
     with its pins, constraints, and a build script. Always: ``config.toml``, ``registers.md``,
     ``registers.h`` and ``manifest.json``, which lists the others with their hashes.
+
+    Parameters
+    ----------
+    config : Config
+        The accelerator.
+    folder : str or Path
+        Where to.
+    board : Target, optional
+        A board, whose device chooses the adder cells.
+    fabric : str
+        Without a board: the key of `nomul.hdl.fabric.FABRICS` whose adder cells the Verilog instantiates.
 
     Returns
     -------
@@ -46,18 +58,21 @@ def generate(config: Config, folder: str | Path, board: Target | None = None) ->
     Raises
     ------
     EmitError
-        If the folder cannot be written; files that it holds stay as they are.
+        For an unknown fabric, or if the folder cannot be written; files that it holds stay as they are.
     """
     top = module_name(config.name)
+    if fabric not in FABRICS:
+        raise EmitError(f"unknown fabric {fabric!r}; known are {', '.join(FABRICS)}")
     if board is None:
         accelerator = Accelerator(config)
-        ports, files = ports_of(accelerator), {f"{top}.v": emit_verilog(accelerator, top)}
+        ports = ports_of(accelerator)
+        files = {f"{top}.v": emit_verilog(accelerator, top, FabricPlatform(fabric))}
     else:
         ports, files = board.emit(config, top)
     files |= {"config.toml": config.to_toml(), "registers.md": register_map.page(config),
               "registers.h": register_map.header(config)}
     description = board.describe() if board is not None else None
-    manifest = make_manifest(config, top, ports, files, description)
+    manifest = make_manifest(config, top, ports, files, description, fabric if board is None else None)
     return _write(Path(folder), {**files, "manifest.json": manifest})
 
 

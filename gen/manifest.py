@@ -25,7 +25,7 @@ def ports_of(component: wiring.Component) -> list[dict]:
 
 
 def make_manifest(config: Config, top: str, ports: list[dict], files: Mapping[str, str],
-                  board: Mapping | None = None) -> str:
+                  board: Mapping | None = None, fabric: str | None = None) -> str:
     """The manifest as JSON text.
 
     Parameters
@@ -40,12 +40,14 @@ def make_manifest(config: Config, top: str, ports: list[dict], files: Mapping[st
         Name and text of every other file.
     board : mapping, optional
         What the board's file says about the board.
+    fabric : str, optional
+        Whose adder cells the Verilog instantiates, where no board decides it.
 
     Returns
     -------
     str
-        Keys: ``nomul`` (version), ``interface``, ``name``, ``config_hash``, ``config``, ``board``, ``top``,
-        ``ports``, ``regions``, ``registers``, ``files`` (SHA-256 and size of each).
+        Keys: ``nomul`` (version), ``interface``, ``name``, ``config_hash``, ``config``, ``board``, ``fabric``,
+        ``top``, ``ports``, ``regions``, ``registers``, ``files`` (SHA-256 and size of each).
     """
     contents = {
         "nomul": importlib.metadata.version("nomul"),
@@ -54,6 +56,7 @@ def make_manifest(config: Config, top: str, ports: list[dict], files: Mapping[st
         "config_hash": config.hash,
         "config": config.to_dict(),
         "board": board,
+        "fabric": fabric,
         "top": top,
         "ports": ports,
         "regions": register_map.regions(config),

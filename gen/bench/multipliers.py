@@ -9,17 +9,18 @@ as for L1, where a shared sum and a constant of the weights complete a column's 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from nomul.gen.bench.rows import Builder, Choice, Row
+from nomul.gen.bench.rows import Builder, Choice, Row, Term
 from nomul.gen.spec.config import Config
 from nomul.hdl.fabric import Fabric, Operand, fabric_of
 from nomul.hdl.tree import add_tree, tree_latency
 
-__all__ = ["MergedMultiplier", "RowMultiplier"]
+__all__ = ["GatedMultiplier", "MergedMultiplier", "RowMultiplier"]
 
 
 class _Multiplier(wiring.Component):
@@ -28,8 +29,8 @@ class _Multiplier(wiring.Component):
     Parameters
     ----------
     config : Config
-        Gives lanes, columns, `activation_bits` and, as width W of a weight, `l1_weight_bits`. With a leaf register there
-        is a register after every step, without it there is none.
+        Gives lanes, columns, `activation_bits` and, as width W of a weight, `l1_weight_bits`. With a leaf register
+        there is a register after every step, without it there is none.
     gate_in_adder : bool
         Whether the rows are arranged for adders that take gated operands: of the target's fabric.
 
@@ -64,7 +65,8 @@ class _Multiplier(wiring.Component):
             "shared": Out(config.activation_bits + (config.lanes - 1).bit_length()),
         })
 
-    def elaborate(self, platform) -> Module:
+    def elaborate(self, platform: Any) -> Module:
+        """Builds choices, columns and the shared sum."""
         m, config, fabric = Module(), self._config, fabric_of(platform)
         build = Builder(m, fabric, gate_in_adder=self._gate_in_adder, registered=config.leaf_register)
         choices = self._choices(build)
@@ -82,7 +84,8 @@ class _Multiplier(wiring.Component):
 
     def _tree(self, m: Module, fabric: Fabric, operands: Sequence[Operand], name: str) -> Value:
         registers = self._tree_latency(len(operands))
-        return add_tree(m, fabric, operands, int(self._config.leaf_register), Const((1 << registers) - 1, registers), name=name)
+        enables = Const((1 << registers) - 1, registers)
+        return add_tree(m, fabric, operands, int(self._config.leaf_register), enables, name=name)
 
     def _choices(self, build: Builder) -> list[Choice]:
         raise NotImplementedError
@@ -90,6 +93,33 @@ class _Multiplier(wiring.Component):
     def _column(self, m: Module, fabric: Fabric, build: Builder, choices: list[Choice], codes: list[Value],
                 name: str) -> Value:
         raise NotImplementedError
+
+
+class GatedMultiplier(_Multiplier):
+    """A multiplier a lane as in a textbook: a row for each weight bit, which gates x. A column gives ``Σ u·x``.
+
+    u is the weight plus ``2^(W-1)``, so that ``Σ w·x = sum - 2^(W-1)·Σ x``. See `_Multiplier` for all else.
+    """
+
+    def __init__(self, config: Config, gate_in_adder: bool = False):
+        largest = ((1 << config.activation_bits) - 1) * ((1 << config.l1_weight_bits) - 1)
+        super().__init__(config, gate_in_adder, latency=2 + (config.l1_weight_bits - 1).bit_length()
+                         + tree_latency(config.lanes, 1), sum_bits=(config.lanes * largest).bit_length())
+
+    def encode(self, weights: Sequence[int]) -> list[int]:
+        """Codes of the signed weights of a column: offset binary."""
+        return [weight + (1 << self.weight_bits - 1) for weight in weights]
+
+    def _choices(self, build):
+        ones = (1 << self._config.activation_bits) - 1
+        return [Choice((Const(0, len(x)), held), (Const(0, len(x)), held), ones)
+                for x in self.activations for held in [build.hold(x)]]
+
+    def _column(self, m, fabric, build, choices, codes, name):
+        lanes = [[Term(Operand(build.hold(choice.values[1] & bit.replicate(len(choice.values[1])))), choice.largest)
+                  for bit in code] for choice, code in zip(choices, codes, strict=True)]
+        products = build.joined(lanes, 1)
+        return self._tree(m, fabric, [product.operand for product in products], name)
 
 
 class RowMultiplier(_Multiplier):
@@ -137,8 +167,8 @@ class RowMultiplier(_Multiplier):
 class MergedMultiplier(_Multiplier):
     """The multipliers of all lanes merged: rows of a weight bit of two lanes each, ±(x + y) or ±(x - y).
 
-    Rows of equal weight are added first, while they are narrow, and the sums of the W bit planes in the end. All columns
-    share sum and difference of each two lanes. See `_Multiplier` for parameters and members.
+    Rows of equal weight are added first, while they are narrow, and the sums of the W bit planes in the end. All
+    columns share sum and difference of each two lanes. See `_Multiplier` for parameters and members.
     """
 
     def __init__(self, config: Config, gate_in_adder: bool = False):

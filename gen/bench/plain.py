@@ -1,5 +1,7 @@
 """Arrays as a textbook writes them, left to the synthesis tool: ``w·x`` and ``|x - w|``, for comparison only."""
 
+from typing import Any
+
 from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -51,7 +53,8 @@ class PlainArray(wiring.Component):
             "sums": Out(data.ArrayLayout(unsigned(self.sum_bits), config.columns)),
         })
 
-    def elaborate(self, platform) -> Module:
+    def elaborate(self, platform: Any) -> Module:
+        """Builds leaves and trees."""
         m = Module()
         domain = m.d.sync if self._config.leaf_register else m.d.comb
         for column, weights in enumerate(self.weights):

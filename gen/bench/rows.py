@@ -109,7 +109,8 @@ class Builder:
         shift : int
             Of two rows, the second counts ``2^shift`` times.
         """
-        return self._join([[self._pair(rows[n:n + 2], shift) for n in range(0, len(rows), 2)] for rows in groups], shift)
+        pairs = [[self._pair(rows[n:n + 2], shift) for n in range(0, len(rows), 2)] for rows in groups]
+        return self._join(pairs, shift)
 
     def joined(self, groups: Sequence[Sequence[Term]], shift: int) -> list[Term]:
         """The terms of each group added two by two until one is left, a cycle later for each step.
@@ -123,7 +124,8 @@ class Builder:
         """
         terms = [list(group) for group in groups]
         while len(terms[0]) > 1:
-            terms = self._join([[_Sum(group[n:n + 2], shift) for n in range(0, len(group), 2)] for group in terms], shift)
+            sums = [[_Sum(group[n:n + 2], shift) for n in range(0, len(group), 2)] for group in terms]
+            terms = self._join(sums, shift)
             shift *= 2
         return [group[0] for group in terms]
 

@@ -28,19 +28,20 @@ class Ecp5(Fabric):
     selected by B from C and D. Synthesis tools use neither.
 
     A carry that is wanted as a bit of the sum takes a slot with inputs 0, whose own carry out is 0: so the next sum
-    can start right behind it. Two sums of an odd width on one chain save a slot each two; longer chains would save no
-    more, and be slower.
+    can start right behind it. Two sums of an odd width on one chain save a cell; more than two would save no more. Wide
+    sums stay alone: measured, a chain that is longer than the accumulators' becomes the critical path.
     """
 
     name = "ecp5"
     gate_in_adder = True
+    _LONGEST = 20       # slots of a chain of two sums
 
     def add(self, m: Module, name: str, sums: Sequence[Sequence[Operand]], width: int) -> list[Value]:
         """See `Fabric.add`."""
         results: list[Value] = []
         waiting: list[tuple[list[_Slot], Signal]] = []
         for n, operands in enumerate(sums):
-            chained = width % 2 == 1 and max(map(len, operands)) < width
+            chained = width % 2 == 1 and 2 * width <= self._LONGEST and max(map(len, operands)) < width
             if len(operands) != 2 or (all(operand.plain for operand in operands) and not chained):
                 results += super().add(m, f"{name}_{n}", [operands], width)     # the tool does as well
                 continue

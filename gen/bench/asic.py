@@ -1,14 +1,13 @@
 """Measures arrays on a standard-cell library: area, delay, and energy with the data of a trained layer."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from nomul.gen.asic.library import Library, find_library
 from nomul.gen.asic.measure import AsicResult, measure
 from nomul.gen.bench.harness import Harness
 from nomul.gen.bench.pes import BASELINE, Size, build_array
-from nomul.gen.bench.row import Row
+from nomul.gen.bench.row import Row, compared
 from nomul.gen.synth.tools import tool_versions
 from nomul.gen.verilog import emit_verilog
 from nomul.hdl.fabric import FabricPlatform
@@ -43,10 +42,7 @@ def bench_asic(names: Sequence[str], size: Size, library: str, step: Callable[[]
         For a size that can't be built, a library that isn't there, or a tool that is missing or fails.
     """
     cells = find_library(library)
-    rows = [_measure(name, size, cells, step) for name in names]
-    baseline, = (row for row in rows if row.pe == BASELINE)
-    return [replace(row, ratio_to_baseline=row.area_um2_per_op / baseline.area_um2_per_op,
-                    energy_ratio_to_baseline=row.energy_fj_per_op / baseline.energy_fj_per_op) for row in rows]
+    return compared([_measure(name, size, cells, step) for name in names], BASELINE)
 
 
 def _measure(name: str, size: Size, library: Library, step: Callable[[], None]) -> Row:

@@ -5,13 +5,12 @@ grow, all columns share.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from statistics import median
 from typing import Any
 
 from nomul.gen.bench.harness import Harness
 from nomul.gen.bench.pes import BASELINE, PES, Size, build_array
-from nomul.gen.bench.row import Row
+from nomul.gen.bench.row import Row, compared
 from nomul.gen.synth.place import place_and_route
 from nomul.gen.synth.synthesize import Resources, Synthesis, synthesize
 from nomul.gen.synth.targets import TARGETS
@@ -54,9 +53,7 @@ def bench_fpga(target: str, names: Sequence[str], size: Size, seeds: int, step: 
     NomulError
         For a size that can't be built, or a tool that is missing or fails.
     """
-    rows = [_measure(target, name, size, _seeds(target, seeds), step) for name in names]
-    baseline, = (row.luts_per_op for row in rows if row.pe == BASELINE)
-    return [replace(row, ratio_to_baseline=row.luts_per_op / baseline) for row in rows]
+    return compared([_measure(target, name, size, _seeds(target, seeds), step) for name in names], BASELINE)
 
 
 def _measure(target: str, name: str, size: Size, seeds: int, step: Callable[[], None]) -> Row:

@@ -1,8 +1,9 @@
 """What the benchmark finds out about an array."""
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 
-__all__ = ["Row"]
+__all__ = ["Row", "compared"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,7 @@ class Row:
         Its size; `weight_bits` is the width of this array's own weight codes.
     tool_versions : dict of str to str
         The tools that measured it.
-    ratio_to_baseline : float
+    ratio_to_baseline : float or None
         `luts_per_op` of this array by that of the baseline in the same run; on "asic", `area_um2_per_op`.
     luts_per_op, shared_luts_per_op : float or None
         Look-up tables, those in carry cells included, counted as `nomul.gen.synth.targets` says; None on "asic".
@@ -54,7 +55,7 @@ class Row:
     activation_bits: int
     weight_bits: int
     tool_versions: dict[str, str]
-    ratio_to_baseline: float = 1.0
+    ratio_to_baseline: float | None = None
     luts_per_op: float | None = None
     shared_luts_per_op: float | None = None
     routed_luts_per_op: float | None = None
@@ -71,6 +72,22 @@ class Row:
     shared_energy_fj_per_op: float | None = None
     energy_ratio_to_baseline: float | None = None
 
+    @property
+    def cost(self) -> float | None:
+        """What `ratio_to_baseline` compares."""
+        return self.area_um2_per_op if self.target == "asic" else self.luts_per_op
+
     def to_dict(self) -> dict:
         """All fields as JSON-able values."""
         return asdict(self)
+
+
+def compared(rows: Sequence[Row], baseline: str) -> list[Row]:
+    """The rows of one target with their ratios to the row of the array `baseline`, which is among them."""
+    reference, = (row for row in rows if row.pe == baseline)
+    return [replace(row, ratio_to_baseline=_ratio(row.cost, reference.cost),
+                    energy_ratio_to_baseline=_ratio(row.energy_fj_per_op, reference.energy_fj_per_op)) for row in rows]
+
+
+def _ratio(value: float | None, reference: float | None) -> float | None:
+    return None if value is None or reference is None else value / reference

@@ -27,7 +27,7 @@ from nomul.sw.train import Recipe, train
 
 __all__ = ["Layer", "load_layer", "stimulus", "weights_of"]
 
-_EPOCHS, _IMAGES = 20, 4
+_EPOCHS, _CALIBRATION_IMAGES, _IMAGES = 20, 1000, 4
 #: Tiles of weights that are simulated side by side.
 _STREAMS = 64
 #: Words of a dot product of the layer with 16 lanes: accumulators are cleared as often.
@@ -66,8 +66,8 @@ def load_layer(l1: bool, activation_bits: int, weight_bits: int) -> Layer:
         images = load_dataset("digits")
         model = _network(L1Conv2d, L1Linear) if l1 else _network(nn.Conv2d, nn.Linear)
         train(model, images, Recipe(epochs=_EPOCHS))
-        test = images.test_images[:_IMAGES]
-        layer = _quantized(model, images.train_images, test, activation_bits, weight_bits) if l1 else \
+        calibration, test = images.train_images[:_CALIBRATION_IMAGES], images.test_images[:_IMAGES]
+        layer = _quantized(model, calibration, test, activation_bits, weight_bits) if l1 else \
             _convolution(model, test, activation_bits)
         np.savez(folder / "layer.npz", activations=layer.activations, weights=layer.weights)
 

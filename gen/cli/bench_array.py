@@ -46,6 +46,7 @@ def _run(arguments: Namespace) -> int:
         raise ArgumentError(f"--seeds must be at least 1, not {arguments.seeds}; --no-route leaves out place and route")
     if arguments.json:
         check_output(arguments.json)
+    from nomul.gen.asic.library import find_library
     from nomul.gen.bench.asic import asic_steps, bench_asic
     from nomul.gen.bench.fpga import bench_fpga, fpga_steps
     from nomul.gen.bench.pes import PES, Size, configuration, with_baseline
@@ -57,6 +58,8 @@ def _run(arguments: Namespace) -> int:
     for target, size in sizes.items():
         for each in (size, size.counterpart):
             configuration(names[0], target, each)       # refused now, not after the first target
+    if "asic" in sizes:
+        find_library(arguments.library)
     total = sum(asic_steps(names) if target == "asic" else fpga_steps(target, names, seeds) for target in targets)
     rows: list[Row] = []
     done = 0
@@ -103,7 +106,7 @@ def _show(rows: "Sequence[Row]") -> None:
                      _number(row.luts_per_op), _number(row.routed_luts_per_op), _number(row.shared_luts_per_op),
                      _number(row.carries_per_op), _number(row.ffs_per_op), _number(row.dsp), _number(row.fmax_mhz, 1),
                      "" if not row.fmax_seeds else f"{min(row.fmax_seeds):.1f} to {max(row.fmax_seeds):.1f}",
-                     f"{row.ratio_to_baseline:.3f}") for row in fpgas],
+                     _number(row.ratio_to_baseline, 3)) for row in fpgas],
                    ("target", "pe", "lanes", "columns", "bits", "LUT", "routed", "shared", "carry", "FF", "DSP",
                     "fmax, MHz", "over seeds", "ratio"))
         say("LUT, routed, carry, FF, DSP: of an operation per cycle, with its share of tree and accumulator, without "
@@ -113,7 +116,7 @@ def _show(rows: "Sequence[Row]") -> None:
         show_table([(row.library, row.pe, row.lanes, row.columns, f"{row.activation_bits},{row.weight_bits}",
                      _number(row.area_um2_per_op), _number(row.shared_area_um2_per_op), _number(row.delay_ns),
                      _number(row.energy_fj_per_op, 1), _number(row.shared_energy_fj_per_op, 1),
-                     f"{row.ratio_to_baseline:.3f}", _number(row.energy_ratio_to_baseline, 3)) for row in chips],
+                     _number(row.ratio_to_baseline, 3), _number(row.energy_ratio_to_baseline, 3)) for row in chips],
                    ("library", "pe", "lanes", "columns", "bits", "area, µm²", "shared", "delay, ns", "energy, fJ",
                     "shared", "area ratio", "energy ratio"))
         say("area, energy: of an operation, with its share of tree and accumulator; energy with activations and "

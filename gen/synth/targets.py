@@ -59,9 +59,6 @@ class Target:
         The tool that places and routes; None if there is none.
     devices : tuple of Device
         From the smallest up; the first that is large enough is taken.
-    frequency_mhz : float
-        What place and route aims at if not told otherwise: a little more than good arrays reach, because the tool
-        improves only what misses its aim.
     """
 
     name: str
@@ -77,7 +74,6 @@ class Target:
     packs_luts: bool = False
     nextpnr: str | None = None
     devices: tuple[Device, ...] = ()
-    frequency_mhz: float = 0.0
 
 
 _ECP5 = Target(
@@ -85,7 +81,7 @@ _ECP5 = Target(
     counting="LUT4, and 2 for each CCU2C; PFUMX and L6MUX21 are not counted",
     luts={"LUT4": 1, "CCU2C": 2}, carries=("CCU2C",), ffs=("TRELLIS_FF",),
     dsps=("MULT18X18D", "MULT9X9D", "ALU54B", "ALU24B"), memories=("DP16KD", "PDPW16KD", "TRELLIS_DPR16X4"),
-    nextpnr="nextpnr-ecp5", frequency_mhz=350,
+    nextpnr="nextpnr-ecp5",
     devices=(Device("LFE5U-25F-6BG381", 24288, 24288, ("--25k", "--package", "CABGA381", "--speed", "6")),
              Device("LFE5U-85F-6BG381", 83640, 83640, ("--85k", "--package", "CABGA381", "--speed", "6"))))
 
@@ -94,7 +90,7 @@ _ICE40 = Target(
     counting="SB_LUT4; SB_CARRY shares the cell of a LUT and is not counted",
     luts={"SB_LUT4": 1}, carries=("SB_CARRY",), ffs=("SB_DFF*",), dsps=("SB_MAC16",),
     memories=("SB_RAM40_4K*", "SB_SPRAM256KA"),
-    nextpnr="nextpnr-ice40", frequency_mhz=250,
+    nextpnr="nextpnr-ice40",
     devices=(Device("iCE40HX8K-CT256", 7680, 7680, ("--hx8k", "--package", "ct256")),))
 
 _GOWIN = Target(
@@ -102,7 +98,7 @@ _GOWIN = Target(
     counting="LUT1 to LUT4, and ALU; MUX2_LUT5 to MUX2_LUT8 are not counted",
     luts={"LUT1": 1, "LUT2": 1, "LUT3": 1, "LUT4": 1, "ALU": 1}, carries=("ALU",), ffs=("DFF*",),
     dsps=("MULT*", "ALU54D", "PADD*"), memories=("RAM16S*", "SP", "SPX9", "SDP*", "DP*", "pROM*"),
-    nextpnr="nextpnr-himbaechel-gowin", frequency_mhz=300,
+    nextpnr="nextpnr-himbaechel-gowin",
     devices=(Device("GW1NR-LV9QN88PC6/I5", 8640, 6480,
                     ("--device", "GW1NR-LV9QN88PC6/I5", "--vopt", "family=GW1N-9C")),))
 

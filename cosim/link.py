@@ -35,10 +35,12 @@ class SimulationLink:
         The accelerator.
     clock_hz : int
         How many cycles a second of timeout is. The default is about the speed at which a simulation runs.
+    model : VerilatedModel, optional
+        Another form of the accelerator, as its netlist (`nomul.cosim.netlist`).
     """
 
-    def __init__(self, config: Config, *, clock_hz: int = 1_000_000):
-        self.model = accelerator_model(config)
+    def __init__(self, config: Config, *, clock_hz: int = 1_000_000, model: VerilatedModel | None = None):
+        self.model = accelerator_model(config) if model is None else model
         self._clock_hz = clock_hz
         self._pending = bytearray()
 

@@ -18,8 +18,7 @@ _WRAPPER = Path(__file__).with_name("model.cpp")
 _VERILATE = ("--cc", "--exe", "--prefix", "Vdut", "-Mdir", ".", "-Wno-lint", "-Wno-fatal", "--no-timing",
              "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert",
              "-CFLAGS", "-fPIC", "-LDFLAGS", "-shared -s", "-o", "model.so")
-# -O2 for what runs every cycle; -O0 would cost a factor of ten, -O3 gains nothing.
-_MAKE = ("OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
+_MAKE = ("OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
 _DECLARATION = re.compile(r"^\s*VL_(IN|OUT)(?:8|16|64|W)?\(&(\w+),(\d+),(\d+)", re.MULTILINE)
 _CLOCKS = ("clk", "clock")
 
@@ -44,7 +43,7 @@ def _ports_inc(header: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def build(verilog: str, top: str, folder: str | Path | None = None) -> Path:
+def build(verilog: str, top: str, folder: str | Path | None = None, *, optimize: int = 2) -> Path:
     """Compiles a design to a shared library, or finds the one compiled before.
 
     Parameters
@@ -55,6 +54,9 @@ def build(verilog: str, top: str, folder: str | Path | None = None) -> Path:
         Name of the top module; its clock, if any, is the input called ``clk`` or ``clock``.
     folder : path, optional
         Where the libraries are kept; by default ``verilated`` in `toolchain.cache_folder`.
+    optimize : int
+        The compiler's level for what runs every cycle. 2 pays unless there is much code that runs for few cycles;
+        0 costs a factor of ten, 3 gains nothing.
 
     Returns
     -------
@@ -68,7 +70,8 @@ def build(verilog: str, top: str, folder: str | Path | None = None) -> Path:
         If a tool is missing, or the Verilog has an error.
     """
     wrapper = _WRAPPER.read_text(encoding="utf-8")
-    key = "\0".join([verilog, top, wrapper, toolchain.identity(), *_VERILATE, *_MAKE, sys.platform])
+    settings = (*_MAKE, f"OPT_FAST=-O{optimize}")
+    key = "\0".join([verilog, top, wrapper, toolchain.identity(), *_VERILATE, *settings, sys.platform])
     digest = hashlib.sha256(key.encode()).hexdigest()[:24]
     home = Path(folder) if folder is not None else toolchain.cache_folder() / "verilated"
     library = home.absolute() / digest / "model.so"
@@ -84,7 +87,7 @@ def build(verilog: str, top: str, folder: str | Path | None = None) -> Path:
               f"Verilator on {top!r}")
         ports = _ports_inc((work / "Vdut.h").read_text(encoding="utf-8"))
         (work / "ports.inc").write_text(ports, encoding="utf-8")
-        _call(["make", "-s", f"-j{os.cpu_count() or 1}", "-f", "Vdut.mk", *_MAKE,
+        _call(["make", "-s", f"-j{os.cpu_count() or 1}", "-f", "Vdut.mk", *settings,
                "model.so"], work, environment, f"compiling the model of {top!r}")
         finished = Path(tempfile.mkdtemp(prefix=f"{digest}.", dir=home))
         for name in ("model.so", "design.v"):

@@ -9,6 +9,7 @@ from nomul.gen.cli.command import Command, add_config
 from nomul.gen.cli.files import ArgumentError, check_input, check_output, write_json
 from nomul.gen.cli.images import load_images, random_codes
 from nomul.gen.cli.screen import progress, say, show_table, working
+from nomul.gen.synth.targets import TARGETS
 
 if TYPE_CHECKING:
     from nomul.sw.network import IntegerNetwork
@@ -27,6 +28,9 @@ def _configure(parser: ArgumentParser) -> None:
     parser.add_argument("--images", type=int, default=100, metavar="N",
                         help="how many images: test images of the data set whose shape the network takes, if it is "
                              "there; random codes beyond those or otherwise (default: %(default)s)")
+    parser.add_argument("--netlist", metavar="TARGET", choices=sorted(TARGETS),
+                        help="simulate what synthesis makes of the accelerator, cell by cell, for one of "
+                             f"{', '.join(sorted(TARGETS))}; takes minutes for the first time")
     parser.add_argument("--json", metavar="FILE", help="where to write the result")
 
 
@@ -51,6 +55,7 @@ def _run(arguments: Namespace) -> int:
     if arguments.images < 1:
         raise ArgumentError(f"--images must be at least 1, not {arguments.images}")
     from nomul.cosim.link import SimulationLink
+    from nomul.cosim.netlist import netlist_model
     from nomul.gen.presets import load_config
     from nomul.sw import golden
     from nomul.sw.compile import compile_network
@@ -61,8 +66,9 @@ def _run(arguments: Namespace) -> int:
     network = IntegerNetwork.load(source)
     compiled, codes = compile_network(network, config), _codes(network, arguments.images)
     expected = golden.run(network, codes)
-    with working(f"build the simulator of {config.name} (once for a configuration)"):
-        link = SimulationLink(config)
+    form = f"the {arguments.netlist} netlist of {config.name}" if arguments.netlist else config.name
+    with working(f"build the simulator of {form} (once for a configuration)"):
+        link = SimulationLink(config, model=netlist_model(config, arguments.netlist) if arguments.netlist else None)
     with Board(link) as board:
         with progress(f"push {network.name}, bytes") as update:
             board.push(compiled, update)
@@ -77,9 +83,10 @@ def _run(arguments: Namespace) -> int:
     if len(wrong):
         say(f"image {wrong[0]}: golden {expected[wrong[0]].tolist()}, hardware {result.logits[wrong[0]].tolist()}")
     if arguments.json:
-        write_json(arguments.json, summary)
+        write_json(arguments.json, summary | {"netlist": arguments.netlist})
     return int(len(wrong) > 0)
 
 
 COMMAND = Command("cosim", "compare an integer network with simulated hardware bit by bit; exit code 1 if they differ",
-                  ("nomul cosim adder.network --config demo --images 450",), _configure, _run)
+                  ("nomul cosim adder.network --config demo --images 450",
+                   "nomul cosim adder.network --config demo --netlist ecp5 --images 20"), _configure, _run)

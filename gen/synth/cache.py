@@ -39,13 +39,22 @@ def kept(home: Path, key: Sequence[str], make: Callable[[Path], None]) -> Path:
     -------
     Path
         A folder called by the hash of `key`. It appears whole or not at all, also when several processes make it.
+
+    Raises
+    ------
+    ToolError
+        If the folder cannot be made, or when `make` does.
     """
     digest = hashlib.sha256("\0".join(key).encode()).hexdigest()[:24]
     folder = home / digest
     if folder.is_dir():
         return folder
-    home.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f"{digest}.", dir=home))
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f"{digest}.", dir=home))
+    except OSError as error:
+        raise ToolError(f"cannot keep results of tools in {home} ({error.strerror}); set NOMUL_CACHE to a folder that "
+                        "can be written to") from None
     try:
         make(work)
     except ToolError:

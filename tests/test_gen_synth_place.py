@@ -72,17 +72,18 @@ def test_target_without_place_and_route_names_those_that_have_it(tmp_path):
         place_and_route(sized(tmp_path, "xilinx", 1, 1), cache=tmp_path)
 
 
-def sized(tmp_path, target: str, luts: int, ffs: int) -> Synthesis:
+def sized(tmp_path, target: str, luts: int, ffs: int, dsps: int = 0) -> Synthesis:
     """A synthesis that claims to take that much."""
     netlist = tmp_path / "netlist.json"
     netlist.write_text(json.dumps({"modules": {"design": {"ports": {"a": {}}, "cells": {}}}}))
-    resources = Resources(luts=luts, carries=0, ffs=ffs, dsps=0, memories=0)
+    resources = Resources(luts=luts, carries=0, ffs=ffs, dsps=dsps, memories=0)
     return Synthesis(target, {}, resources, netlist, tmp_path / "netlist.v", tmp_path)
 
 
-@pytest.mark.parametrize(("luts", "ffs", "size"), [(21000, 0, "--25k"), (22000, 0, "--85k"), (0, 22000, "--85k")])
-def test_larger_device_is_taken_when_the_smaller_one_would_be_nearly_full(tmp_path, monkeypatch, luts, ffs, size):
-    """A 25F has 24288 of each."""
+@pytest.mark.parametrize(("luts", "ffs", "dsps", "size"), [(21000, 21000, 28, "--25k"), (22000, 0, 0, "--85k"),
+                                                           (0, 22000, 0, "--85k"), (0, 0, 29, "--85k")])
+def test_larger_device_is_taken_when_the_smaller_one_would_be_full(tmp_path, monkeypatch, luts, ffs, dsps, size):
+    """A 25F has 24288 LUTs and flip-flops, and 28 multipliers of 18 bits."""
     def run(tool, arguments, folder, outputs, **options):
         assert json.loads((folder / arguments[arguments.index("--json") + 1]).read_text())["modules"]["design"][
             "ports"] == {}
@@ -93,14 +94,17 @@ def test_larger_device_is_taken_when_the_smaller_one_would_be_nearly_full(tmp_pa
         (folder / "place.log").write_text(" ".join(arguments))
 
     monkeypatch.setattr(module, "run_tool", run)
-    result = place_and_route(sized(tmp_path, "ecp5", luts, ffs), cache=tmp_path / "cache")
+    result = place_and_route(sized(tmp_path, "ecp5", luts, ffs, dsps), cache=tmp_path / "cache")
     assert size in result.log.read_text().split()
     assert result.device == f"LFE5U-{size[2:4]}F-6BG381"
     assert (result.luts, result.ffs, result.fmax_mhz) == (luts, ffs, 50)
 
 
-def test_design_that_fits_no_device_is_an_error_with_the_room_there_is(tmp_path):
-    with pytest.raises(TargetError, match=r"^7000 LUTs and 9 flip-flops do not fit iCE40HX8K-CT256, the largest device "
-                                          r"of target 'ice40', which has 7680 and 7680, of which 90% can be used; take "
-                                          r"fewer lanes or columns, or leave out place and route$"):
-        place_and_route(sized(tmp_path, "ice40", 7000, 9), cache=tmp_path)
+@pytest.mark.parametrize(("luts", "dsps"), [(7000, 0), (8, 1)])
+def test_design_that_fits_no_device_is_an_error_with_the_room_there_is(tmp_path, luts, dsps):
+    with pytest.raises(TargetError) as caught:
+        place_and_route(sized(tmp_path, "ice40", luts, 9, dsps), cache=tmp_path)
+    assert str(caught.value) == (
+        f"{luts} LUTs, 9 flip-flops and {dsps} multiplier blocks do not fit iCE40HX8K-CT256, the largest device of "
+        "target 'ice40', where 7680 and 7680, both up to 90%, and 0 can be used; take fewer lanes or columns, or leave "
+        "out place and route")

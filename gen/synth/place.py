@@ -59,12 +59,14 @@ class Routed:
 def _device(target: Target, resources: Resources) -> Device:
     """The smallest device of the target that has room."""
     for device in target.devices:
-        if resources.luts <= _FILL * device.luts and resources.ffs <= _FILL * device.ffs:
+        if (resources.luts <= _FILL * device.luts and resources.ffs <= _FILL * device.ffs
+                and resources.dsps <= device.dsps):
             return device
     largest = target.devices[-1]
-    raise TargetError(f"{resources.luts} LUTs and {resources.ffs} flip-flops do not fit {largest.name}, the largest "
-                      f"device of target {target.name!r}, which has {largest.luts} and {largest.ffs}, of which "
-                      f"{_FILL:.0%} can be used; take fewer lanes or columns, or leave out place and route")
+    raise TargetError(f"{resources.luts} LUTs, {resources.ffs} flip-flops and {resources.dsps} multiplier blocks do not "
+                      f"fit {largest.name}, the largest device of target {target.name!r}, where {largest.luts} and "
+                      f"{largest.ffs}, both up to {_FILL:.0%}, and {largest.dsps} can be used; take fewer lanes or "
+                      "columns, or leave out place and route")
 
 
 def _without_ports(netlist: Path) -> str:

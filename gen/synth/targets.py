@@ -20,8 +20,8 @@ class Device:
     ----------
     name : str
         The vendor's name, with package and speed.
-    luts, ffs : int
-        What it has of each, from the databases of nextpnr 0.11.
+    luts, ffs, dsps : int
+        What it has of each, from the databases of nextpnr 0.11; of multipliers, the smallest kind is counted.
     arguments : tuple of str
         What selects it in nextpnr.
     """
@@ -29,6 +29,7 @@ class Device:
     name: str
     luts: int
     ffs: int
+    dsps: int
     arguments: tuple[str, ...]
 
 
@@ -82,8 +83,8 @@ _ECP5 = Target(
     luts={"LUT4": 1, "CCU2C": 2}, carries=("CCU2C",), ffs=("TRELLIS_FF",),
     dsps=("MULT18X18D", "MULT9X9D", "ALU54B", "ALU24B"), memories=("DP16KD", "PDPW16KD", "TRELLIS_DPR16X4"),
     nextpnr="nextpnr-ecp5",
-    devices=(Device("LFE5U-25F-6BG381", 24288, 24288, ("--25k", "--package", "CABGA381", "--speed", "6")),
-             Device("LFE5U-85F-6BG381", 83640, 83640, ("--85k", "--package", "CABGA381", "--speed", "6"))))
+    devices=(Device("LFE5U-25F-6BG381", 24288, 24288, 28, ("--25k", "--package", "CABGA381", "--speed", "6")),
+             Device("LFE5U-85F-6BG381", 83640, 83640, 156, ("--85k", "--package", "CABGA381", "--speed", "6"))))
 
 _ICE40 = Target(
     "ice40", "synth_ice40", "", "-dsp",
@@ -91,7 +92,7 @@ _ICE40 = Target(
     luts={"SB_LUT4": 1}, carries=("SB_CARRY",), ffs=("SB_DFF*",), dsps=("SB_MAC16",),
     memories=("SB_RAM40_4K*", "SB_SPRAM256KA"),
     nextpnr="nextpnr-ice40",
-    devices=(Device("iCE40HX8K-CT256", 7680, 7680, ("--hx8k", "--package", "ct256")),))
+    devices=(Device("iCE40HX8K-CT256", 7680, 7680, 0, ("--hx8k", "--package", "ct256")),))
 
 _GOWIN = Target(
     "gowin", "synth_gowin -noiopads -nowidelut", "-nodsp", "",
@@ -99,7 +100,7 @@ _GOWIN = Target(
     luts={"LUT1": 1, "LUT2": 1, "LUT3": 1, "LUT4": 1, "ALU": 1}, carries=("ALU",), ffs=("DFF*",),
     dsps=("MULT*", "ALU54D", "PADD*"), memories=("RAM16S*", "SP", "SPX9", "SDP*", "DP*", "pROM*"),
     nextpnr="nextpnr-himbaechel-gowin",
-    devices=(Device("GW1NR-LV9QN88PC6/I5", 8640, 6480,
+    devices=(Device("GW1NR-LV9QN88PC6/I5", 8640, 6480, 40,
                     ("--device", "GW1NR-LV9QN88PC6/I5", "--vopt", "family=GW1N-9C")),))
 
 _XILINX = Target(

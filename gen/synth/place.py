@@ -63,9 +63,9 @@ def _device(target: Target, resources: Resources) -> Device:
                 and resources.dsps <= device.dsps):
             return device
     largest = target.devices[-1]
-    raise TargetError(f"{resources.luts} LUTs, {resources.ffs} flip-flops and {resources.dsps} multiplier blocks do not "
-                      f"fit {largest.name}, the largest device of target {target.name!r}, where {largest.luts} and "
-                      f"{largest.ffs}, both up to {_FILL:.0%}, and {largest.dsps} can be used; take fewer lanes or "
+    raise TargetError(f"{resources.luts} LUTs, {resources.ffs} flip-flops and {resources.dsps} multiplier blocks do "
+                      f"not fit {largest.name}, the largest device of target {target.name!r}, where {largest.luts} "
+                      f"and {largest.ffs}, both up to {_FILL:.0%}, and {largest.dsps} can be used; take fewer lanes or "
                       "columns, or leave out place and route")
 
 

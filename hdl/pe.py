@@ -97,10 +97,11 @@ class Unified(ProcessingElement):
         if not self._config.leaf_register:
             return [Operand(total[:bits], saturate=total[bits]) for total in totals]
         operands = []
+        late = fabric.merged["saturate"] == 2
         for lane, total in enumerate(totals):
             # Some flip-flops (Gowin's) start with the value that they are set to, or not at all.
-            leaf = Signal(bits + fabric.gate_in_adder, init=-1, name=f"leaf{lane}", reset_less=True)
-            if fabric.gate_in_adder:
+            leaf = Signal(bits + late, init=-1, name=f"leaf{lane}", reset_less=True)
+            if late:
                 with m.If(enable):
                     m.d.sync += leaf.eq(total)
                 operands.append(Operand(leaf[:bits], saturate=leaf[bits]))
@@ -139,18 +140,21 @@ class Sign(ProcessingElement):
             if not self._config.leaf_register:
                 operands.append(Operand(z | zero.replicate(len(z)), invert=positive))
                 continue
-            empty = -1 if fabric.gate_in_adder else 0       # all ones stand for x = 0, and 0 for itself
+            # Adders add neighbours, and may take the gate of one or of both.
+            late = lane % 2 < fabric.merged["invert"]
+            empty = -1 if late else 0       # all ones stand for x = 0, and 0 for itself
             leaf = Signal(len(z), init=empty, name=f"leaf{lane}", reset_less=True)
-            inverted = Signal(name=f"inverted{lane}", reset_less=True)
-            value = z if fabric.gate_in_adder else Operand(z, invert=positive).resolve()
             with m.If(zero):
                 m.d.sync += leaf.eq(empty)
             with m.Elif(enable):
-                m.d.sync += leaf.eq(value)
-            if fabric.gate_in_adder:
-                with m.If(enable):
-                    m.d.sync += inverted.eq(positive)
-            operands.append(Operand(leaf, invert=inverted) if fabric.gate_in_adder else Operand(leaf))
+                m.d.sync += leaf.eq(z if late else Operand(z, invert=positive).resolve())
+            if not late:
+                operands.append(Operand(leaf))
+                continue
+            inverted = Signal(name=f"inverted{lane}", reset_less=True)
+            with m.If(enable):
+                m.d.sync += inverted.eq(positive)
+            operands.append(Operand(leaf, invert=inverted))
         return operands
 
     def model(self, x, code):
@@ -178,8 +182,7 @@ class Shift(ProcessingElement):
                 value = self._shifted(z ^ (~negative).replicate(len(z)), exponent, negative)
                 operands.append(Operand(value & (~zero).replicate(len(value))))
                 continue
-            # An adder takes one selection, and adds neighbours.
-            last = exponent.pop() if fabric.gate_in_adder and lane & 1 == 0 else None
+            last = exponent.pop() if lane % 2 < fabric.merged["select"] else None
             value = self._shifted(z ^ (~negative).replicate(len(z)), exponent, negative)
             leaf = Signal(len(value), name=f"leaf{lane}", reset_less=True)
             with m.If(zero):

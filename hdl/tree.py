@@ -70,7 +70,8 @@ def add_tree(m: Module, fabric: Fabric, operands: Sequence[Operand], levels_per_
 
 def _level(m: Module, fabric: Fabric, name: str, terms: list[tuple[Operand, int]]) -> list[tuple[Operand, int]]:
     """Groups of terms added; those of one width together, so that they can share carry chains."""
-    groups = [terms[n:n + fabric.operands] for n in range(0, len(terms), fabric.operands)]
+    together = fabric.operands if all(operand.plain for operand, _ in terms) else 2
+    groups = [terms[n:n + together] for n in range(0, len(terms), together)]
     largest = [sum(each for _, each in group) for group in groups]
     sums: dict[int, Value] = {}
     for width in sorted({each.bit_length() for each in largest}):

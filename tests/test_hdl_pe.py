@@ -18,7 +18,7 @@ from .hardware import small_config
 class GateInAdder(Fabric):
     """The generic adders with the gates where ECP5 wants them."""
 
-    gate_in_adder = True
+    merged = {"invert": 2, "saturate": 2, "select": 1}
 
 
 def configuration(activation_bits, l1_weight_bits, shift_exponents, leaf_register=True):

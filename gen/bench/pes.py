@@ -120,4 +120,4 @@ def build_array(name: str, target: str, size: Size) -> Any:
     ConfigError
         As `configuration`.
     """
-    return PES[name].build(configuration(name, target, size), FABRICS[target].gate_in_adder)
+    return PES[name].build(configuration(name, target, size), FABRICS[target].merged["invert"] == 2)

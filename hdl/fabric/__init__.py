@@ -4,12 +4,15 @@ from typing import Any
 
 from nomul.hdl.fabric.base import Fabric
 from nomul.hdl.fabric.ecp5 import Ecp5
+from nomul.hdl.fabric.gowin import Gowin
 from nomul.hdl.fabric.operand import Operand
+from nomul.hdl.fabric.simple import Asic, Ice40
+from nomul.hdl.fabric.xilinx import Xilinx
 
 __all__ = ["FABRICS", "Fabric", "FabricPlatform", "Operand", "fabric_of"]
 
 #: Every fabric by its name.
-FABRICS: dict[str, Fabric] = {fabric.name: fabric for fabric in (Fabric(), Ecp5())}
+FABRICS: dict[str, Fabric] = {fabric.name: fabric for fabric in (Fabric(), Ecp5(), Ice40(), Gowin(), Xilinx(), Asic())}
 
 #: Words in the device name of Amaranth's platforms, and the fabric of such a device.
 _DEVICES = (("lfe5u", "ecp5"), ("ice40", "ice40"), ("gw1", "gowin"), ("gw2", "gowin"), ("xc7", "xilinx"),

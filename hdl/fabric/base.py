@@ -1,6 +1,7 @@
 """The generic fabric: what any target can do, and what each target's own file overrides."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from amaranth.hdl import Module, Signal, Value
 
@@ -17,10 +18,11 @@ class Fabric:
     name : str
         Name of the target.
     operands : int
-        Most addends that `add` takes for one sum.
-    gate_in_adder : bool
-        Whether the gate of a leaf belongs into the first adder, behind the leaf register; otherwise it comes before
-        the register, or is its synchronous set.
+        Most addends that `add` takes for one sum, if none has a gate; 2 with gates.
+    merged : mapping of str to int
+        Of how many of two addends a gate ("invert", "saturate" or "select" of `Operand`) costs nothing. Such a gate of
+        a leaf goes behind the leaf register and into the first adder; others come before the register, or are its
+        synchronous set.
     leaf_register : bool
         Whether a register after the processing element pays; default of a configuration for this target.
     tree_levels_per_register : int
@@ -29,7 +31,7 @@ class Fabric:
 
     name = "generic"
     operands = 2
-    gate_in_adder = False
+    merged: Mapping[str, int] = MappingProxyType({"invert": 0, "saturate": 0, "select": 0})
     leaf_register = True
     tree_levels_per_register = 1
 
@@ -43,7 +45,8 @@ class Fabric:
         name : str
             Prefix of their names, unique in `m`.
         sums : sequence of sequences of Operand
-            The addends of each sum, 1 to `operands` of them. Given together, so that sums can share a carry chain.
+            The addends of each sum: one, two, or up to `operands` plain ones. Given together, so that sums can share a
+            carry chain.
         width : int
             Bits of each sum.
 

@@ -1,6 +1,7 @@
 """Lattice ECP5: adders of CCU2C cells, with the gates of both addends in the carry cells."""
 
 from collections.abc import Callable, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from amaranth.hdl import Cat, Const, Instance, Module, Signal, Value
@@ -33,7 +34,7 @@ class Ecp5(Fabric):
     """
 
     name = "ecp5"
-    gate_in_adder = True
+    merged = MappingProxyType({"invert": 2, "saturate": 2, "select": 1})
     _LONGEST = 20       # slots of a chain of two sums
 
     def add(self, m: Module, name: str, sums: Sequence[Sequence[Operand]], width: int) -> list[Value]:

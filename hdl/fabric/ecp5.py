@@ -48,7 +48,7 @@ class Ecp5(Fabric):
                 continue
             total = Signal(width, name=f"{name}_{n}")
             results.append(total)
-            waiting.append((self._slots(*operands, width), total))
+            waiting.append((self._slots(operands[0], operands[1], width), total))
             if not chained or len(waiting) == 2 or n == len(sums) - 1:
                 slots = [slot for part, _ in waiting for slot in part]
                 m.d.comb += Cat(part for _, part in waiting).eq(self._chain(m, f"{name}_{n}", slots))

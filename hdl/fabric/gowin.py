@@ -29,11 +29,10 @@ class Gowin(Fabric):
         """See `Fabric.add`."""
         results = []
         for n, operands in enumerate(sums):
-            inverted = [operand for operand in operands if operand.invert is not None]
-            if len(operands) != 2 or not inverted:
+            late = next((operand for operand in operands if operand.invert is not None), None)
+            if len(operands) != 2 or late is None or late.invert is None:
                 results += super().add(m, f"{name}_{n}", [operands], width)
                 continue
-            late = inverted[0]
             other = (operands[0] if late is operands[1] else operands[1]).resolve()
             straight = Signal(name=f"{name}_{n}_straight")
             m.d.comb += straight.eq(~late.invert)

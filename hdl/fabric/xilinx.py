@@ -32,7 +32,7 @@ class Xilinx(Fabric):
             if len(operands) == 3:
                 results.append(self._three(m, f"{name}_{n}", [operand.resolve() for operand in operands], width))
             elif len(operands) == 2 and any(operand.invert is not None for operand in operands):
-                results.append(self._two(m, f"{name}_{n}", *operands, width))
+                results.append(self._two(m, f"{name}_{n}", operands[0], operands[1], width))
             else:
                 results += super().add(m, f"{name}_{n}", [operands], width)     # the tool does as well
         return results

@@ -24,7 +24,8 @@ __all__ = ["KINDS", "VERSION", "Container", "ContainerError", "content_hash", "l
 VERSION = 1
 
 #: What each kind is made by, for messages.
-KINDS = {"checkpoint": "nomul train", "network": "nomul quantize", "program": "nomul compile"}
+KINDS = {"checkpoint": "nomul train", "training": "nomul train", "network": "nomul quantize",
+         "program": "nomul compile"}
 
 _KEY = "nomul"
 
@@ -150,7 +151,7 @@ def rebuilding(path: str | Path, kind: str) -> Iterator[None]:
 
 
 def _commands() -> str:
-    return " or ".join(f"`{command}`" for command in KINDS.values())
+    return " or ".join(f"`{command}`" for command in dict.fromkeys(KINDS.values()))
 
 
 def _checked(path: str | Path, kind: str | None, about: str, tensors: dict[str, np.ndarray]) -> Container:

@@ -1,6 +1,7 @@
-"""Data sets as plain tensors."""
+"""Data sets: images with labels, as tensors or as what gives tensors."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -8,7 +9,11 @@ from torch import Tensor
 
 from nomul.gen.spec.errors import NomulError
 
-__all__ = ["DataError", "Dataset", "digits"]
+__all__ = ["PIXEL_STEP", "DataError", "Dataset", "Images", "Pixels", "digits"]
+
+#: L1 weights start at N(0, 1): bytes of images spread over some units, on a step that 8 bits represent exactly.
+PIXEL_STEP = 1 / 64
+
 
 _TEST_IMAGES = 450
 _SPLIT_SEED = 0
@@ -16,6 +21,41 @@ _SPLIT_SEED = 0
 
 class DataError(NomulError):
     """A data set that cannot be had."""
+
+
+class Images(Protocol):
+    """Images of one shape, (N, C, H, W) in all, of which some can be had at a time; a tensor is such a thing."""
+
+    @property
+    def shape(self) -> torch.Size:
+        """(N, C, H, W)."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, chosen: slice | Tensor) -> Tensor:
+        """Those of a slice or of an int64 tensor of numbers, as float32."""
+        ...
+
+
+class Pixels:
+    """Images kept as bytes; 255 becomes ``255·PIXEL_STEP``.
+
+    Parameters
+    ----------
+    pixels : np.ndarray
+        uint8 (N, C, H, W).
+    """
+
+    def __init__(self, pixels: np.ndarray):
+        self._pixels = torch.from_numpy(np.ascontiguousarray(pixels))
+        self.shape = self._pixels.shape
+
+    def __len__(self) -> int:
+        return len(self._pixels)
+
+    def __getitem__(self, chosen: slice | Tensor) -> Tensor:
+        return self._pixels[chosen].float() * PIXEL_STEP
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,17 +66,26 @@ class Dataset:
     ----------
     name : str
         What it is called in files.
-    train_images, test_images : Tensor (N, C, H, W)
+    train_images, test_images : Images (N, C, H, W)
         float32.
     train_labels, test_labels : Tensor (N,)
         int64 class numbers from 0.
+    classes : int
+        How many there are.
     """
 
     name: str
-    train_images: Tensor
+    train_images: Images
     train_labels: Tensor
-    test_images: Tensor
+    test_images: Images
     test_labels: Tensor
+    classes: int = 10
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of an image, (C, H, W)."""
+        _, channels, height, width = self.train_images.shape
+        return channels, height, width
 
 
 def digits() -> Dataset:

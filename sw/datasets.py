@@ -1,22 +1,20 @@
 """The data sets by name."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
+from nomul.sw.cifar10 import cifar10
 from nomul.sw.data import DataError, Dataset, digits
+from nomul.sw.image_folder import image_folder
 from nomul.sw.mnist import mnist
 
-__all__ = ["DATASETS", "Source", "dataset_of_shape", "load_dataset"]
+__all__ = ["DATASETS", "dataset_of_shape", "load_dataset"]
 
+#: What loads each.
+DATASETS: dict[str, Callable[[], Dataset]] = {
+    "digits": digits, "mnist": mnist, "cifar10": cifar10, "folder": image_folder}
 
-class Source(NamedTuple):
-    """Shape (C, H, W) of a data set's images, and what loads it."""
-
-    shape: tuple[int, int, int]
-    load: Callable[[], Dataset]
-
-
-DATASETS = {"digits": Source((1, 8, 8), digits), "mnist": Source((1, 28, 28), mnist)}
+#: Of those whose images have one shape (C, H, W).
+_SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
 
 
 def load_dataset(name: str) -> Dataset:
@@ -29,9 +27,9 @@ def load_dataset(name: str) -> Dataset:
     """
     if name not in DATASETS:
         raise DataError(f"unknown data set {name!r}; known are {', '.join(DATASETS)}")
-    return DATASETS[name].load()
+    return DATASETS[name]()
 
 
 def dataset_of_shape(shape: tuple[int, int, int]) -> str | None:
-    """Name of the first data set whose images have that shape, if there is one."""
-    return next((name for name, source in DATASETS.items() if source.shape == shape), None)
+    """Name of the data set whose images have that shape, if there is one."""
+    return next((name for name, its in _SHAPES.items() if its == shape), None)

@@ -1,9 +1,8 @@
-"""MNIST from the user's own files: found under `$NOMUL_DATA`, and believed only if every byte is the original's."""
+"""MNIST from files under `$NOMUL_DATA`, downloaded if need be, and believed only if every byte is the original's."""
 
 import gzip
 import hashlib
 import io
-import os
 import struct
 import zlib
 from pathlib import Path
@@ -12,22 +11,23 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from nomul.sw.data import DataError, Dataset
+from nomul.sw.data import PIXEL_STEP, DataError, Dataset
+from nomul.sw.download import PublicFile, data_folder, fetch
 
 __all__ = ["mnist"]
 
 _ARCHIVE = "mnist.npz"
 _IDX_UINT8 = 8
-#: L1 weights start at N(0, 1): pixels spread over some units, on a step that 8 bits represent exactly.
-_PIXEL_STEP = 1 / 64
+_HOME = "https://ossci-datasets.s3.amazonaws.com/mnist"
 
 
 class _Part(NamedTuple):
-    """One of the four files: its shape, and the MD5 of its contents, unpacked."""
+    """One of the four files: its shape, the MD5 of its contents, unpacked, and that of the published, packed file."""
 
     file: str
     shape: tuple[int, ...]
     md5: str
+    packed_md5: str
 
     @property
     def header(self) -> bytes:
@@ -37,10 +37,14 @@ class _Part(NamedTuple):
 
 #: By the name of the array in the archive.
 _PARTS = {
-    "x_train": _Part("train-images-idx3-ubyte", (60000, 28, 28), "6bbc9ace898e44ae57da46a324031adb"),
-    "y_train": _Part("train-labels-idx1-ubyte", (60000,), "a25bea736e30d166cdddb491f175f624"),
-    "x_test": _Part("t10k-images-idx3-ubyte", (10000, 28, 28), "2646ac647ad5339dbf082846283269ea"),
-    "y_test": _Part("t10k-labels-idx1-ubyte", (10000,), "27ae3e4e09519cfbb04c329615203637"),
+    "x_train": _Part("train-images-idx3-ubyte", (60000, 28, 28), "6bbc9ace898e44ae57da46a324031adb",
+                     "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
+    "y_train": _Part("train-labels-idx1-ubyte", (60000,), "a25bea736e30d166cdddb491f175f624",
+                     "d53e105ee54ea40749a09fcbcd1e9432"),
+    "x_test": _Part("t10k-images-idx3-ubyte", (10000, 28, 28), "2646ac647ad5339dbf082846283269ea",
+                     "9fb629c4189551a2d022fa330f9573f3"),
+    "y_test": _Part("t10k-labels-idx1-ubyte", (10000,), "27ae3e4e09519cfbb04c329615203637",
+                     "ec29112dd5afa0611ce80d1b7f02629c"),
 }
 
 
@@ -48,22 +52,20 @@ def mnist() -> Dataset:
     """Handwritten digits of 28×28 pixels: 60 000 training and 10 000 test images, pixels in 64ths from 0 to 255/64.
 
     They are read from the folder that the environment variable `NOMUL_DATA` names: from `mnist.npz` (uint8 arrays
-    x_train, y_train, x_test and y_test), else from the four standard IDX files, each plain or with `.gz`.
+    x_train, y_train, x_test and y_test), else from the four standard IDX files, each plain or with `.gz`; those that
+    are not there are downloaded.
 
     Raises
     ------
     DataError
-        If the files are not there, or their content is not MNIST's; says what to put where.
+        If the files cannot be had, or their content is not MNIST's; says what to put where.
     """
-    folder = os.environ.get("NOMUL_DATA")
-    if not folder:
-        raise _missing("the environment variable NOMUL_DATA, which names the folder of data sets, is not set",
-                       "into a folder and set NOMUL_DATA to it")
-    archive = Path(folder) / _ARCHIVE
+    folder = data_folder("mnist")
+    archive = folder / _ARCHIVE
     if archive.exists():
         arrays = _from_archive(archive)
     else:
-        arrays = {name: _from_idx(Path(folder), part) for name, part in _PARTS.items()}
+        arrays = {name: _from_idx(folder, part) for name, part in _PARTS.items()}
     return Dataset("mnist", _images(arrays["x_train"]), _labels(arrays["y_train"]),
                    _images(arrays["x_test"]), _labels(arrays["y_test"]))
 
@@ -92,14 +94,15 @@ def _from_idx(folder: Path, part: _Part) -> np.ndarray:
     packed = path.with_name(f"{path.name}.gz")
     if path.exists():
         content = path.read_bytes()
-    elif packed.exists():
+    else:
+        if not packed.exists():
+            fetch(PublicFile(packed.name, f"{_HOME}/{packed.name}", part.packed_md5), folder)
         path = packed
         try:
             content = gzip.decompress(packed.read_bytes())
         except (EOFError, gzip.BadGzipFile, zlib.error):
-            raise DataError(f"{packed} cannot be unpacked: it is truncated or no gzip file; get it again") from None
-    else:
-        raise _missing(f"there is neither {_ARCHIVE} nor {part.file} (plain or .gz) in {folder}", "there")
+            raise DataError(f"{packed} cannot be unpacked: it is truncated or no gzip file; delete it, and it is "
+                            f"downloaded again") from None
     _check(part, content, str(path))
     return np.frombuffer(content, np.uint8, offset=len(part.header)).reshape(part.shape)
 
@@ -111,15 +114,8 @@ def _check(part: _Part, content: bytes, where: str) -> None:
                         f"MNIST's has {part.md5}; get it again")
 
 
-def _missing(what: str, where: str) -> DataError:
-    files = ", ".join(f"{part.file} ({part.md5})" for part in _PARTS.values())
-    return DataError(f"the mnist data set was not found: {what}; download from 'The MNIST database of handwritten "
-                     f"digits', http://yann.lecun.com/exdb/mnist/, these files (plain or .gz; in brackets the MD5 of "
-                     f"the unpacked file): {files}, and put them {where}")
-
-
 def _images(pixels: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(pixels.astype(np.float32) * np.float32(_PIXEL_STEP))[:, None]
+    return torch.from_numpy(pixels.astype(np.float32) * np.float32(PIXEL_STEP))[:, None]
 
 
 def _labels(labels: np.ndarray) -> torch.Tensor:

@@ -1,114 +1,76 @@
-"""Networks by name, in all of which every layer, first and last included, is free of multiplications.
+"""The networks that recipes name, built for the images of a data set."""
 
-Here are the small ones for 8×8 digits: three convolution blocks and a classifier over what is left of the map; a
-batch norm follows every layer (in `shiftadd` every pair of layers), the logits included. Those for 28×28 are in
-`nomul.sw.lenet`.
-"""
-
-from collections import OrderedDict
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from nomul.gen.spec.errors import NomulError
-from nomul.sw import lenet
-from nomul.sw.layers import L1Conv2d, L1Linear, ShiftConv2d, ShiftLinear
+from nomul.sw import small
+from nomul.sw.kinds import KINDS, Kind
+from nomul.sw.lenet import lenet
+from nomul.sw.recipe import Recipe
+from nomul.sw.resnet import resnet18, resnet20
 
-__all__ = ["MODELS", "Model", "ModelError", "build", "image_shape"]
+__all__ = ["NETWORKS", "ModelError", "build"]
+
+#: Of one shape, and only of these kinds.
+_SMALL = {"adder": small.adder, "shift-q": small.shift, "shiftadd": small.shiftadd}
+
+#: Of any kind: (layers, first and last layer, shape of the images, classes) to the network.
+_GENERAL: dict[str, Callable[[Kind, Kind, tuple[int, int, int], int], nn.Module]] = {
+    "lenet": lenet, "resnet20": resnet20, "resnet18": resnet18}
+
+#: What a recipe's `network` may be.
+NETWORKS = ("small", *_GENERAL)
+
+#: Pixels that a network takes in each direction at the least; fewer leave nothing of the map.
+_SMALLEST = {"lenet": 3, "resnet20": 1, "resnet18": 3}
 
 
 class ModelError(NomulError):
-    """A model that does not exist."""
+    """A network that does not exist, or not for these images."""
 
 
-class Model(NamedTuple):
-    """Shape (C, H, W) of the images that a network takes, and what makes it."""
+def build(recipe: Recipe, shape: tuple[int, int, int], classes: int, seed: int = 0) -> nn.Module:
+    """The freshly initialized network of a recipe; the same seed gives the same weights.
 
-    shape: tuple[int, int, int]
-    make: Callable[[], nn.Module]
-
-
-def _block(**layers: nn.Module) -> nn.Sequential:
-    return nn.Sequential(OrderedDict(layers))
-
-
-def _adder() -> nn.Module:
-    """L1 layers throughout (AdderNet)."""
-    return _block(
-        block1=_block(adder=L1Conv2d(1, 16, 3, padding=1), norm=nn.BatchNorm2d(16), relu=nn.ReLU()),
-        block2=_block(adder=L1Conv2d(16, 32, 3, padding=1, stride=2), norm=nn.BatchNorm2d(32), relu=nn.ReLU()),
-        block3=_block(adder=L1Conv2d(32, 32, 3, padding=1), norm=nn.BatchNorm2d(32), relu=nn.ReLU(),
-                      pool=nn.MaxPool2d(2)),
-        classifier=_block(flatten=nn.Flatten(), adder=L1Linear(128, 10), norm=nn.BatchNorm1d(10)),
-    )
-
-
-def _shift() -> nn.Module:
-    """Power-of-two layers throughout (DeepShift-Q)."""
-    return _block(
-        block1=_block(shift=ShiftConv2d(1, 24, 3, padding=1), norm=nn.BatchNorm2d(24), relu=nn.ReLU()),
-        block2=_block(shift=ShiftConv2d(24, 48, 3, padding=1, stride=2), norm=nn.BatchNorm2d(48), relu=nn.ReLU()),
-        block3=_block(shift=ShiftConv2d(48, 48, 3, padding=1), norm=nn.BatchNorm2d(48), relu=nn.ReLU(),
-                      pool=nn.AvgPool2d(2)),
-        classifier=_block(flatten=nn.Flatten(), shift=ShiftLinear(192, 10), norm=nn.BatchNorm1d(10)),
-    )
-
-
-def _shiftadd() -> nn.Module:
-    """Each shift layer directly followed by an L1 layer (ShiftAddNet), then batch norm."""
-    return _block(
-        block1=_block(shift=ShiftConv2d(1, 16, 3, padding=1), adder=L1Conv2d(16, 16, 1),
-                      norm=nn.BatchNorm2d(16), relu=nn.ReLU()),
-        block2=_block(shift=ShiftConv2d(16, 32, 3, padding=1, stride=2), adder=L1Conv2d(32, 32, 1),
-                      norm=nn.BatchNorm2d(32), relu=nn.ReLU()),
-        block3=_block(shift=ShiftConv2d(32, 32, 3, padding=1), adder=L1Conv2d(32, 32, 1),
-                      norm=nn.BatchNorm2d(32), relu=nn.ReLU(), pool=nn.MaxPool2d(2)),
-        classifier=_block(flatten=nn.Flatten(), shift=ShiftLinear(128, 16), adder=L1Linear(16, 10),
-                          norm=nn.BatchNorm1d(10)),
-    )
-
-
-_DIGITS, _MNIST = (1, 8, 8), (1, 28, 28)
-
-#: All networks; the first three are the demo's.
-MODELS = {
-    "adder": Model(_DIGITS, _adder),
-    "shift": Model(_DIGITS, _shift),
-    "shiftadd": Model(_DIGITS, _shiftadd),
-    "lenet-adder": Model(_MNIST, lenet.adder),
-    "lenet-shift": Model(_MNIST, lenet.shift),
-    "lenet-shiftadd": Model(_MNIST, lenet.shiftadd),
-}
-
-
-def build(name: str, seed: int = 0) -> nn.Module:
-    """A freshly initialized network; the same seed gives the same weights.
+    Parameters
+    ----------
+    recipe : Recipe
+        Its `network`, `kind` and `keep_first_last` count.
+    shape : tuple of int
+        Of the images, (C, H, W).
+    classes : int
+        How many logits.
 
     Raises
     ------
     ModelError
-        For an unknown name; lists the known ones.
+        If there is no such network, kind of layers, or combination of the two; lists the known ones.
     """
-    model = _model(name)
+    make = _maker(recipe, shape, classes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return model.make()
+        return make()
 
 
-def image_shape(name: str) -> tuple[int, int, int]:
-    """Shape (C, H, W) of the images that a network takes.
-
-    Raises
-    ------
-    ModelError
-        As `build`.
-    """
-    return _model(name).shape
-
-
-def _model(name: str) -> Model:
-    if name not in MODELS:
-        raise ModelError(f"unknown model {name!r}; known are {', '.join(MODELS)}")
-    return MODELS[name]
+def _maker(recipe: Recipe, shape: tuple[int, int, int], classes: int) -> Callable[[], nn.Module]:
+    for key, known in {"network": NETWORKS, "kind": tuple(KINDS)}.items():
+        if getattr(recipe, key) not in known:
+            raise ModelError(f"unknown {key} {getattr(recipe, key)!r}; known are {', '.join(known)}")
+    size = "×".join(map(str, shape))
+    if recipe.network == "small":
+        if recipe.kind not in _SMALL or recipe.keep_first_last:
+            raise ModelError(f"the network small has layers of the kinds {', '.join(_SMALL)}, first and last included, "
+                             f"not {recipe.kind}{' with others at the ends' * recipe.keep_first_last}; take lenet")
+        if (shape, classes) != (small.SHAPE, small.CLASSES):
+            raise ModelError(f"the network small takes images of {'×'.join(map(str, small.SHAPE))} in {small.CLASSES} "
+                             f"classes, not of {size} in {classes}; take a recipe whose network is lenet")
+        return _SMALL[recipe.kind]
+    if min(shape[1:]) < _SMALLEST[recipe.network]:
+        raise ModelError(f"the network {recipe.network} takes images of at least {_SMALLEST[recipe.network]} pixels in "
+                         f"both directions, not of {size}")
+    kind = KINDS[recipe.kind]
+    ends = KINDS["conv"] if recipe.keep_first_last else kind
+    return lambda: _GENERAL[recipe.network](kind, ends, shape, classes)

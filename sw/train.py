@@ -1,70 +1,57 @@
-"""The training loop: deterministic by seed, judged by its last epoch."""
+"""The training loop: deterministic by seed, judged by its last epoch, stopped and taken up again without a trace."""
 
+import math
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nomul.sw.data import Dataset
-from nomul.sw.layers import L1Conv2d, L1Linear
+from nomul.gen.spec.errors import NomulError
+from nomul.sw.augment import crop, flip, jitter
+from nomul.sw.data import Dataset, Images
+from nomul.sw.optimize import make_optimizer, make_schedule
+from nomul.sw.recipe import Recipe
 
-__all__ = ["RECIPES", "Progress", "Recipe", "TrainResult", "accuracy", "train"]
-
+__all__ = ["Epoch", "TrainResult", "Training", "TrainingError", "accuracy", "train"]
 
 #: Images that are classified at once; all of a large data set's would not fit the memory.
 _EVALUATION_BATCH = 1000
 
 
+class TrainingError(NomulError):
+    """A training that came to nothing."""
+
+
 @dataclass(frozen=True)
-class Recipe:
-    """How to train: Adam with a one-cycle schedule.
+class Epoch:
+    """What is known after an epoch.
 
     Attributes
     ----------
-    epochs, batch : int
-        Passes over the training images, and images a step.
+    epoch, epochs : int
+        Its number from 1, of how many.
+    loss : float
+        The mean of its steps' losses.
+    accuracy : float
+        Correct test images in percent.
     learning_rate : float
-        Peak rate of everything but L1 weights.
-    adder_learning_rate : float
-        Peak rate of L1 weights, which start at N(0, 1) and need a far larger one.
-    jitter : float
-        Training images are moved by up to so many pixels in both directions, filled with 0.
-    threads : int
-        Threads that PyTorch may use. Part of the recipe because sums depend on it in their last bits; and small
-        networks are fastest with one, by far so when other programs use the cores.
+        At its end.
+    seconds : float
+        It took so long, without the test images.
     """
-
-    epochs: int = 60
-    batch: int = 32
-    learning_rate: float = 4e-3
-    adder_learning_rate: float = 0.2
-    jitter: float = 0.5
-    threads: int = 1
-
-
-_MNIST = Recipe(epochs=3, batch=128, adder_learning_rate=0.1, jitter=0)
-
-#: What each network is trained with. The demo's: found by cross-validation within the training images (over six to
-#: ten random splits, on average 2.3 to 2.8 of 450 validation images wrong).
-RECIPES = {
-    "adder": Recipe(),
-    "shift": Recipe(),
-    "shiftadd": Recipe(),
-    "lenet-adder": _MNIST,
-    "lenet-shift": _MNIST,
-    "lenet-shiftadd": _MNIST,
-}
-
-
-@dataclass(frozen=True)
-class Progress:
-    """State after an epoch: its number from 1, of how many, the mean training loss."""
 
     epoch: int
     epochs: int
     loss: float
+    accuracy: float
+    learning_rate: float
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -75,84 +62,185 @@ class TrainResult:
     accuracy: float
 
 
-def train(model: nn.Module, dataset: Dataset, recipe: Recipe, seed: int = 0,
-          progress: Callable[[Progress], None] | None = None) -> TrainResult:
-    """Trains `model` in place.
+class Training:
+    """The training of a model, in place, which goes on where `restore` puts it.
 
-    The order of the images and their jitter come from `seed`, not from PyTorch's global generator.
+    The order of the images, how they are moved, and chance within layers come from `seed`, not from PyTorch's global
+    generator.
 
     Parameters
     ----------
     model : nn.Module
         (N, C, H, W) to logits (N, classes).
+    dataset : Dataset
+        Its training images are trained on; its test images are only counted.
+    recipe : Recipe
+        How to train.
+    seed : int
+        Decides everything.
+
+    Attributes
+    ----------
+    history : list of Epoch
+        The epochs done.
+    """
+
+    def __init__(self, model: nn.Module, dataset: Dataset, recipe: Recipe, seed: int = 0):
+        self.model, self.dataset, self.recipe, self.seed = model, dataset, recipe, seed
+        self.history: list[Epoch] = []
+        self.steps_per_epoch = -(-len(dataset.train_images) // recipe.batch)
+        self._generator = torch.Generator().manual_seed(seed)
+        self._optimizer = make_optimizer(model, recipe)
+        self._schedule = make_schedule(self._optimizer, recipe, self.steps_per_epoch)
+        self._layers_random = torch.Generator().manual_seed(seed).get_state()
+
+    def run(self, epoch_done: Callable[[Epoch], None] | None = None,
+            step_done: Callable[[int, float], None] | None = None) -> TrainResult:
+        """Trains all epochs that are not done yet.
+
+        Parameters
+        ----------
+        epoch_done : callable, optional
+            Called after every epoch.
+        step_done : callable, optional
+            Called after every step with the number of steps done in all epochs, and the step's loss.
+
+        Raises
+        ------
+        TrainingError
+            If a loss, weight or statistic is not finite; names the layer.
+        """
+        with _threads(self.recipe.threads), torch.random.fork_rng(devices=[]):
+            torch.set_rng_state(self._layers_random)
+            for number in range(len(self.history) + 1, self.recipe.epochs + 1):
+                self.history.append(self._epoch(number, step_done))
+                self._layers_random = torch.get_rng_state()
+                if epoch_done is not None:
+                    epoch_done(self.history[-1])
+        self.model.eval()
+        return TrainResult(self.history[-1].loss, self.history[-1].accuracy)
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """JSON-able values and arrays of which `restore` makes the same state between two epochs."""
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        for index, values in self._optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{key}": value for key, value in values.items()}
+        tensors |= {"random.images": self._generator.get_state(), "random.layers": self._layers_random}
+        arrays = {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
+        return {"steps": self._schedule.last_epoch, "groups": self._optimizer.state_dict()["param_groups"],
+                "history": [asdict(epoch) for epoch in self.history]}, arrays
+
+    def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        """Takes over what `state` of a training with the same arguments returned."""
+        tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+        self.model.load_state_dict({name.removeprefix("model."): tensor for name, tensor in tensors.items()
+                                    if name.startswith("model.")})
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            part, _, rest = name.partition(".")
+            if part == "optimizer":
+                index, _, key = rest.partition(".")
+                state.setdefault(int(index), {})[key] = tensor
+        self._optimizer.load_state_dict({"state": state, "param_groups": values["groups"]})
+        steps = values["steps"]
+        self._schedule.load_state_dict(
+            {**self._schedule.state_dict(), "last_epoch": steps, "_step_count": steps + 1})
+        self._generator.set_state(tensors["random.images"])
+        self._layers_random = tensors["random.layers"]
+        self.history = [Epoch(**epoch) for epoch in values["history"]]
+
+    def _epoch(self, number: int, step_done: Callable[[int, float], None] | None) -> Epoch:
+        start, losses = time.monotonic(), []
+        self.model.train()
+        for images, labels in _batches(self.dataset, self.recipe, self._generator):
+            self._optimizer.zero_grad()
+            loss = functional.cross_entropy(self.model(images), labels)
+            if not math.isfinite(loss.item()):
+                raise self._diverged(number, images)
+            loss.backward()
+            self._optimizer.step()
+            self._schedule.step()
+            losses.append(loss.detach())
+            if step_done is not None:
+                step_done((number - 1) * self.steps_per_epoch + len(losses), loss.item())
+        seconds = time.monotonic() - start
+        if name := _not_finite(self.model.state_dict()):
+            layer, _, value = name.rpartition(".")
+            raise self._failure(number, f"layer {layer!r}: its {value} is not finite")
+        correct = accuracy(self.model, self.dataset.test_images, self.dataset.test_labels)
+        return Epoch(number, self.recipe.epochs, float(torch.stack(losses).mean()), correct,
+                     self._optimizer.param_groups[0]["lr"], seconds)
+
+    def _diverged(self, number: int, images: Tensor) -> TrainingError:
+        """Finds the first layer that makes a value of `images` that is not finite."""
+        found: list[str] = []
+
+        def look(name: str, module: nn.Module, output: Tensor) -> None:
+            if not found and not torch.isfinite(output).all():
+                culprit = _not_finite(dict(module.named_parameters()))
+                found.append(f"layer {name!r}: its {culprit or 'output'} is not finite")
+
+        hooks = [module.register_forward_hook(lambda module, _, output, name=name: look(name, module, output))
+                 for name, module in self.model.named_modules() if not list(module.children())]
+        with torch.no_grad():
+            self.model(images)
+        for hook in hooks:
+            hook.remove()
+        return self._failure(number, found[0] if found else "the loss is not finite, though the logits are")
+
+    def _failure(self, number: int, what: str) -> TrainingError:
+        recipe = self.recipe
+        return TrainingError(f"the training diverged in epoch {number}, {what}; lower learning_rate "
+                             f"({recipe.learning_rate:g}) or adder_learning_rate ({recipe.adder_learning_rate:g})")
+
+
+def train(model: nn.Module, dataset: Dataset, recipe: Recipe, seed: int = 0,
+          progress: Callable[[Epoch], None] | None = None) -> TrainResult:
+    """Trains `model` in place from the start; see `Training`, whose arguments these are.
+
+    Parameters
+    ----------
     progress : callable, optional
         Called after every epoch.
+
+    Raises
+    ------
+    TrainingError
+        If it diverges; names the layer.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(recipe.threads)
-    try:
-        loss = _epochs(model, dataset, recipe, seed, progress)
-        return TrainResult(loss, accuracy(model, dataset.test_images, dataset.test_labels))
-    finally:
-        torch.set_num_threads(threads)
+    return Training(model, dataset, recipe, seed).run(progress)
 
 
-def _epochs(model: nn.Module, dataset: Dataset, recipe: Recipe, seed: int,
-            progress: Callable[[Progress], None] | None) -> float:
-    """Runs all epochs; the last one's mean loss."""
-    generator = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.Adam(_parameter_groups(model, recipe))
-    steps = recipe.epochs * -(-len(dataset.train_images) // recipe.batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, [group["lr"] for group in optimizer.param_groups], total_steps=steps)
-    loss = 0.0
-    for epoch in range(1, recipe.epochs + 1):
-        model.train()
-        losses = []
-        for images, labels in _batches(dataset, recipe, generator):
-            optimizer.zero_grad()
-            batch_loss = functional.cross_entropy(model(images), labels)
-            batch_loss.backward()
-            optimizer.step()
-            schedule.step()
-            losses.append(batch_loss.detach())
-        loss = float(torch.stack(losses).mean())
-        if progress is not None:
-            progress(Progress(epoch, recipe.epochs, loss))
-    return loss
-
-
-def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
+def accuracy(model: nn.Module, images: Images, labels: Tensor) -> float:
     """Correctly classified images in percent, in evaluation mode."""
     model.eval()
     with torch.no_grad():
-        predictions = torch.cat([model(some).argmax(1) for some in images.split(_EVALUATION_BATCH)])
+        predictions = torch.cat([model(images[start:start + _EVALUATION_BATCH]).argmax(1)
+                                 for start in range(0, len(images), _EVALUATION_BATCH)])
     return 100 * int((predictions == labels).sum()) / len(labels)
-
-
-def _parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict]:
-    adders = [module.weight for module in model.modules() if isinstance(module, L1Conv2d | L1Linear)]
-    chosen = set(adders)
-    others = [parameter for parameter in model.parameters() if parameter not in chosen]
-    groups = [{"params": adders, "lr": recipe.adder_learning_rate}, {"params": others, "lr": recipe.learning_rate}]
-    return [group for group in groups if group["params"]]
 
 
 def _batches(dataset: Dataset, recipe: Recipe, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
     order = torch.randperm(len(dataset.train_images), generator=generator)
     for chosen in order.split(recipe.batch):
         if len(chosen) > 1:  # a batch norm has no variance over one image
-            images = _jitter(dataset.train_images[chosen], recipe.jitter, generator)
+            images = jitter(dataset.train_images[chosen], recipe.jitter, generator)
+            images = crop(images, recipe.crop, generator)
+            if recipe.flip:
+                images = flip(images, generator)
             yield images, dataset.train_labels[chosen]
 
 
-def _jitter(images: Tensor, pixels: float, generator: torch.Generator) -> Tensor:
-    """Every image moved by its own random distance, up to `pixels` in both directions, interpolated linearly."""
-    if not pixels:
-        return images
-    height, width = images.shape[2:]
-    distance = (2 * torch.rand(len(images), 2, generator=generator) - 1) * pixels
-    move = torch.eye(2, 3).repeat(len(images), 1, 1)
-    move[:, :, 2] = distance * 2 / torch.tensor([width, height])  # a map is two units wide and high
-    return functional.grid_sample(images, functional.affine_grid(move, list(images.shape), align_corners=False),
-                                  align_corners=False)
+def _not_finite(tensors: dict[str, Tensor]) -> str | None:
+    """Name of the first tensor that has a value which is not finite."""
+    return next((name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()), None)
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -24,7 +24,7 @@ from nomul.gen.cli.screen import progress, show_table, working
 from nomul.gen.presets import load_config
 from nomul.sw import container, golden, reference
 from nomul.sw.data import Dataset
-from nomul.sw.datasets import DATASETS, Source
+from nomul.sw.datasets import DATASETS
 from nomul.sw.driver.board import open_board
 from nomul.sw.network import IntegerNetwork, Tensor
 
@@ -103,11 +103,12 @@ def test_file_of_another_kind_is_refused_with_the_command_that_makes_the_right_o
     (("train", "adder", "-o", "none/x"), "no folder none to write x into"),
     (("train", "adder", "-o", "."), ". is a folder; give the name of a file to write"),
     (("train", "adder", "-o", "x", "--epochs", "0"), "--epochs must be at least 1, not 0"),
-    (("train", "adderr", "-o", "x", "--epochs", "1"), "unknown model 'adderr'; known are adder, shift, shiftadd"),
-    (("train", "adder", "--data", "mnist", "-o", "x"),
-     "model adder takes images of 1×8×8, not those of mnist; models for mnist are lenet-adder, lenet-shift"),
-    (("train", "lenet-adder", "--data", "digits", "-o", "x"), "not those of digits; models for digits are adder,"),
+    (("train", "adderr", "-o", "x"), "no recipe 'adderr': give the path of a .toml file or one of adder, lenet-adder"),
+    (("train", "none.toml", "-o", "x"), "cannot read recipe 'none.toml': No such file"),
+    (("train", "adder", "-o", "x", "--keep-first-last"), "the network small has layers of the kinds adder, shift-q,"),
+    (("train", "adder", "-o", "x", "--plot", "x.png"), "--plot draws SVG: give a name that ends in .svg, not x.png"),
     (("train", "lenet-adder", "-o", "x"), "the mnist data set was not found"),
+    (("train", "lenet-adder", "-o", "x", "--data", "folder"), "the folder data set was not found"),
     (("bench", "layers", "--json", "none/x.json"), "no folder none"),
     (("generate", "--config", "nothing", "-o", "x"), "no configuration 'nothing'"),
     (("generate", "--config", "none.toml", "-o", "x"), "cannot read configuration 'none.toml'"),
@@ -242,9 +243,9 @@ def test_network_for_mnist_is_trained_and_quantized_and_the_golden_models_accura
     generator = torch.Generator().manual_seed(0)
     images, labels = torch.rand(120, 1, 28, 28, generator=generator), torch.arange(120) % 10
     noise = Dataset("mnist", images[:100], labels[:100], images[100:], labels[100:])
-    monkeypatch.setitem(DATASETS, "mnist", Source((1, 28, 28), lambda: noise))
+    monkeypatch.setitem(DATASETS, "mnist", lambda: noise)
     checkpoint, network = str(tmp_path / "x.checkpoint"), str(tmp_path / "x.network")
-    assert main(["train", "lenet-shift", "--epochs", "1", "-o", checkpoint]) == 0
+    assert main(["train", "lenet-shift-q", "--epochs", "1", "-o", checkpoint]) == 0
     assert main(["quantize", checkpoint, "-o", network]) == 0
     quantized = IntegerNetwork.load(network)
     assert quantized.metadata["dataset"] == "mnist"
@@ -256,7 +257,7 @@ def test_network_for_mnist_is_trained_and_quantized_and_the_golden_models_accura
 def test_cosim_takes_the_images_of_the_data_set_and_without_it_random_ones(monkeypatch, capsys):
     network = IntegerNetwork("x", 8, Tensor(1, 28, 28, 0, -6), (), {})
     images, labels = torch.arange(784.).reshape(1, 1, 28, 28) % 256 / 64, torch.zeros(1, dtype=torch.int64)
-    monkeypatch.setitem(DATASETS, "mnist", Source((1, 28, 28), lambda: Dataset("mnist", *(images, labels) * 2)))
+    monkeypatch.setitem(DATASETS, "mnist", lambda: Dataset("mnist", *(images, labels) * 2))
     codes = cosim_codes(network, 3)
     assert codes[0].flatten().tolist() == [index % 256 for index in range(784)]
     np.testing.assert_array_equal(codes[1:], random_codes(network.input, 8, 2))

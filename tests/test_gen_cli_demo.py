@@ -9,7 +9,7 @@ import pytest
 
 from nomul.gen.cli import main
 from nomul.gen.presets import load_config
-from nomul.sw import data, datasets, golden, train
+from nomul.sw import data, datasets, golden, recipe
 from nomul.sw.compiled import CompiledNetwork
 from nomul.sw.network import IntegerNetwork
 
@@ -24,8 +24,9 @@ def _small(tmp_path, monkeypatch):
     small = dataclasses.replace(
         digits, train_images=digits.train_images[:300], train_labels=digits.train_labels[:300],
         test_images=digits.test_images[:IMAGES], test_labels=digits.test_labels[:IMAGES])
-    monkeypatch.setitem(datasets.DATASETS, "digits", datasets.DATASETS["digits"]._replace(load=lambda: small))
-    monkeypatch.setattr(train, "RECIPES", {name: train.Recipe(epochs=1) for name in train.RECIPES})
+    monkeypatch.setitem(datasets.DATASETS, "digits", lambda: small)
+    whole = recipe.load_recipe
+    monkeypatch.setattr(recipe, "load_recipe", lambda name: dataclasses.replace(whole(name), epochs=1))
     monkeypatch.chdir(tmp_path)
 
 

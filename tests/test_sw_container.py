@@ -143,7 +143,7 @@ def test_missing_folder_is_a_clear_error(tmp_path):
 
 
 def test_unknown_kind_is_a_programming_error(tmp_path):
-    with pytest.raises(ValueError, match="kind must be one of checkpoint, network, program"):
+    with pytest.raises(ValueError, match="kind must be one of checkpoint, training, network, program"):
         write(tmp_path / "a", kind="picture")
 
 

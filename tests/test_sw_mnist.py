@@ -26,10 +26,11 @@ FILES = {name: bytes.fromhex(header) + content for name, header, content in zip(
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """An empty folder, in which the loader looks for the small files."""
-    parts = {array: loader._Part(name, shape, hashlib.md5(FILES[name]).hexdigest())
+    parts = {array: loader._Part(name, shape, hashlib.md5(FILES[name]).hexdigest(), "")
              for array, name, shape in zip(ARRAYS, NAMES, SHAPES, strict=True)}
     monkeypatch.setattr(loader, "_PARTS", parts)
     monkeypatch.setenv("NOMUL_DATA", str(tmp_path))
+    monkeypatch.setattr(loader, "_HOME", (tmp_path / "home").as_uri())  # where nothing is
     return tmp_path
 
 
@@ -72,20 +73,26 @@ def test_idx_files_are_read_plain_or_packed(folder):
     assert_is_the_small_one()
 
 
-def test_without_files_the_error_says_what_to_download_and_where_to_put_it(folder, monkeypatch):
-    message = refused()
-    assert "The MNIST database of handwritten digits" in message
-    assert f"in {folder}" in message
+def test_missing_files_are_downloaded_from_their_home(folder, monkeypatch):
+    (folder / "home").mkdir()
     for name, content in FILES.items():
-        assert f"{name} ({hashlib.md5(content).hexdigest()})" in message
-    monkeypatch.delenv("NOMUL_DATA")
-    assert "NOMUL_DATA, which names the folder of data sets, is not set" in refused()
+        packed = gzip.compress(content)
+        (folder / "home" / f"{name}.gz").write_bytes(packed)
+        array = ARRAYS[NAMES.index(name)]
+        monkeypatch.setitem(loader._PARTS, array,
+                            loader._PARTS[array]._replace(packed_md5=hashlib.md5(packed).hexdigest()))
+    (folder / NAMES[1]).write_bytes(FILES[NAMES[1]])
+    assert_is_the_small_one()
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        ["home", NAMES[1], *(f"{name}.gz" for name in NAMES if name != NAMES[1])])
 
 
-def test_one_missing_file_of_four_is_named(folder):
+def test_one_missing_file_of_four_is_named_with_its_address(folder):
     for name in NAMES[:3]:
         (folder / name).write_bytes(FILES[name])
-    assert "neither mnist.npz nor t10k-labels-idx1-ubyte (plain or .gz)" in refused()
+    message = refused()
+    assert f"there is no t10k-labels-idx1-ubyte.gz in {folder}, and it cannot be downloaded" in message
+    assert f"{(folder / 'home').as_uri()}/t10k-labels-idx1-ubyte.gz" in message
 
 
 @pytest.mark.parametrize("damaged", ["altered", "truncated", "longer", "other header"])

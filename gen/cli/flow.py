@@ -74,7 +74,7 @@ def prepare(name: str, folder: Path, config: Config, *, fresh: bool = False) -> 
     Parameters
     ----------
     name : str
-        A key of `nomul.sw.models.MODELS`; names the files, too.
+        Of a recipe for digits; names the files, too.
     folder : Path
         Where the files go.
     config : Config
@@ -84,10 +84,12 @@ def prepare(name: str, folder: Path, config: Config, *, fresh: bool = False) -> 
     """
     from nomul.sw import golden
     from nomul.sw.compile import compile_network
+    from nomul.sw.recipe import load_recipe
 
+    recipe = load_recipe(name)
     paths = {kind: folder / f"{name}.{kind}" for kind in ("checkpoint", "network", "program")}
-    earlier = None if fresh else reusable(name, paths["checkpoint"])
-    checkpoint = earlier or train_to_file(name, paths["checkpoint"])
+    earlier = None if fresh else reusable(recipe, paths["checkpoint"])
+    checkpoint = earlier or train_to_file(recipe, paths["checkpoint"])
     network = quantize_checkpoint(checkpoint, paths["network"], config)
     with working(f"compile {name}"):
         compiled = compile_network(network, config)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["DATASET_NAMES", "DIGITS", "Images", "load_images", "random_codes"]
 
 #: The names that stand for the test images of a data set; the keys of `nomul.sw.datasets.DATASETS`, which needs torch.
-DATASET_NAMES = ("digits", "mnist")
+DATASET_NAMES = ("digits", "mnist", "cifar10", "folder")
 DIGITS = "digits"
 
 _WHAT = "images must be an array (number, channels, height, width): uint8 codes, or real values as floats"
@@ -49,7 +49,7 @@ def load_images(source: str, tensor: "Tensor", bits: int) -> Images:
         from nomul.sw.datasets import load_dataset
 
         dataset = load_dataset(source)
-        return Images(_encode(dataset.test_images.numpy(), tensor, bits, source), dataset.test_labels.numpy())
+        return Images(_encode(dataset.test_images[:].numpy(), tensor, bits, source), dataset.test_labels.numpy())
     path = check_input(source)
     try:
         array = np.load(path, allow_pickle=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nomul.gen.cli.command import Command, add_output
-from nomul.gen.cli.files import check_input, check_output
+from nomul.gen.cli.files import ArgumentError, check_input, check_output
 from nomul.gen.cli.images import load_images
 from nomul.gen.cli.screen import progress, say, working
 from nomul.gen.spec.config import Config
@@ -21,7 +21,8 @@ __all__ = ["COMMAND", "quantize_checkpoint"]
 _CALIBRATION_IMAGES = 1500
 
 
-def quantize_checkpoint(checkpoint: "Checkpoint", output: str | Path, config: Config | None = None) -> "IntegerNetwork":
+def quantize_checkpoint(checkpoint: "Checkpoint", output: str | Path, config: Config | None = None,
+                        bits: int = 8) -> "IntegerNetwork":
     """Quantizes a trained network in place, calibrated on training images, and writes the integer network.
 
     Parameters
@@ -31,13 +32,24 @@ def quantize_checkpoint(checkpoint: "Checkpoint", output: str | Path, config: Co
     output : path
         The integer network.
     config : Config, optional
-        The accelerator whose widths are used; 8 bits by default.
+        The accelerator whose widths are used.
+    bits : int
+        Without it, the width of activations and L1 weights; there are eight exponents then.
+
+    Raises
+    ------
+    ArgumentError
+        If layers of the network multiply by intention.
     """
+    if checkpoint.recipe.kind == "conv" or checkpoint.recipe.keep_first_last:
+        which = "all layers" if checkpoint.recipe.kind == "conv" else "the first and the last layer"
+        raise ArgumentError(f"in {checkpoint.name}, as it was trained, {which} multiply: it is there to compare with; "
+                            f"train another recipe, without --keep-first-last")
     from nomul.sw.convert import convert
     from nomul.sw.datasets import load_dataset
     from nomul.sw.quantize import QuantizationConfig, quantize_
 
-    widths = QuantizationConfig() if config is None else \
+    widths = QuantizationConfig(bits, l1_weight_bits=bits) if config is None else \
         QuantizationConfig(config.activation_bits, config.shift_exponents, config.l1_weight_bits)
     with working(f"quantize {checkpoint.name}"):
         images = load_dataset(checkpoint.dataset).train_images[:_CALIBRATION_IMAGES]
@@ -50,8 +62,11 @@ def quantize_checkpoint(checkpoint: "Checkpoint", output: str | Path, config: Co
 
 def _configure(parser: ArgumentParser) -> None:
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="file that `nomul train` wrote")
-    parser.add_argument("--config", metavar="NAME|FILE.toml",
+    widths = parser.add_mutually_exclusive_group()
+    widths.add_argument("--config", metavar="NAME|FILE.toml",
                         help="configuration whose activation and weight widths to use (default: 8 bits)")
+    widths.add_argument("--bits", type=int, default=8, metavar="N",
+                        help="width of activations and L1 weights, 2 to 8, without a configuration")
     add_output(parser, "the integer network")
 
 
@@ -63,7 +78,7 @@ def _run(arguments: Namespace) -> int:
 
     config = None if arguments.config is None else load_config(arguments.config)
     checkpoint = load_checkpoint(source)
-    network = quantize_checkpoint(checkpoint, output, config)
+    network = quantize_checkpoint(checkpoint, output, config, arguments.bits)
     images = load_images(checkpoint.dataset, network.input, network.activation_bits)
     with progress(f"golden model of {network.name}, images") as update:
         predictions = golden.run(network, images.codes, update).argmax(axis=1)

@@ -5,8 +5,9 @@ Bars appear only on a terminal, so that a pipe or a log gets no control codes.
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -14,8 +15,13 @@ from rich.table import Table
 
 __all__ = ["ProgressCallback", "progress", "say", "show_table", "working"]
 
-#: Called with what is done and how much there is in all.
-ProgressCallback = Callable[[int, int], None]
+class ProgressCallback(Protocol):
+    """Called with what is done, how much there is in all, and what else there is to say."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """Moves the bar."""
+        ...
+
 
 #: Width of tables that go to a pipe or a file, where nothing must be cut off.
 _WIDE = 1000
@@ -25,14 +31,15 @@ _NUMBER = re.compile(r"(-?\d+(\.\d+)?)?")
 
 @contextmanager
 def progress(description: str) -> Iterator[ProgressCallback]:
-    """A progress bar; yields the function that moves it: ``callback(done, total)``."""
+    """A progress bar; yields the function that moves it: ``callback(done, total, note)``."""
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+               TextColumn("{task.fields[note]}"))
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(description, total=None)
+        task = bar.add_task(description, total=None, note="")
 
-        def update(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
+        def update(done: int, total: int, note: str = "") -> None:
+            bar.update(task, completed=done, total=total, note=note)
 
         yield update
 

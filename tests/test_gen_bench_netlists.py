@@ -8,7 +8,7 @@ from nomul.cosim.cells import with_models
 from nomul.cosim.verilate import build
 from nomul.cosim.verilated import VerilatedModel
 from nomul.gen.bench.harness import Harness
-from nomul.gen.bench.pes import Size, build_array
+from nomul.gen.bench.pes import PES, Size, build_array
 from nomul.gen.synth.synthesize import synthesize
 from nomul.gen.synth.targets import TARGETS
 from nomul.gen.verilog import emit_verilog
@@ -54,3 +54,27 @@ def test_netlist_multiplies(name, target):
     shared = seen["shared"][frame.latency - 1:][:len(given_x)].astype(np.int64)[3::4]
     assert (shared == x.sum(axis=1)).all()
     assert (sums[1::2] - sums[::2] - shared[:, None] == 2 * (weights * x[:, None, :]).sum(axis=2)).all()
+
+
+@pytest.mark.parametrize(("name", "target"), [
+    ("multiplier-dsp", "ice40"), *(("multiplier-tool", target) for target in TARGETS)])
+def test_netlist_of_the_tools_multiplier_has_every_product(name, target):
+    """Of the DSP blocks, only iCE40's have a published model."""
+    array = build_array(name, target, Size(LANES, COLUMNS))
+    frame = Harness(array, registers=True)
+    result = synthesize(emit_verilog(frame, "bench", FabricPlatform(target)), "bench", target, dsp=PES[name].dsp)
+    assert result.resources.dsps == (LANES * COLUMNS if PES[name].dsp else 0)
+    model = VerilatedModel(build(with_models(result.verilog.read_text(), target), "bench"))
+    rng = np.random.default_rng(6)
+    mask = (1 << array.sum_bits) - 1
+    for _ in range(100):
+        x, weights = rng.integers(0, 256, LANES), rng.integers(-128, 128, (COLUMNS, LANES))
+        codes = np.array([array.encode(column.tolist()) for column in weights])
+        model.set("activations", int(word(x[None], 8)[0]))
+        model.set("weights", int(word(codes.reshape(1, -1), 8)[0]))
+        model.set("first", 1)
+        model.tick(frame.latency)
+        model.set("first", 0)
+        model.tick()
+        seen = [model.get("accumulators") >> frame.accumulator_bits * n & mask for n in range(COLUMNS)]
+        assert seen == [int(total) & mask for total in (weights * x).sum(axis=1)]

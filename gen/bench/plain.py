@@ -64,7 +64,10 @@ class PlainArray(wiring.Component):
                 held = []
                 for n, term in enumerate(terms):
                     shape = Shape(self._leaf_shape.width + level, self._leaf_shape.signed)
-                    total = Signal(shape, name=f"column{column}_level{level}_{n}", reset_less=True)
+                    # Yosys' pass for the DSP blocks of iCE40 takes the register of one of two leaves that are added
+                    # into the block of the other, and then loses the former's product. A kept register stays.
+                    kept = {} if level else {"keep": 1}
+                    total = Signal(shape, name=f"column{column}_level{level}_{n}", reset_less=True, attrs=kept)
                     domain += total.eq(term)
                     held.append(total)
                 if len(held) == 1:

@@ -64,7 +64,7 @@ def test_every_command_of_readme_is_run_by_someone():
 
 def test_every_command_is_described_and_every_described_command_exists():
     described = re.findall(r"^\| `nomul ([\w-]+)", (ROOT / "docs" / "cli.md").read_text(encoding="utf-8"), re.M)
-    assert sorted(described) == sorted(COMMANDS)
+    assert set(described) == set(COMMANDS)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -37,9 +37,14 @@ def test_other_content_is_not_kept(file, tmp_path):
     assert not (tmp_path / "x.bin").exists()
 
 
-@pytest.mark.parametrize("address", ["file:///none/x.bin", "http://127.0.0.1:9/x.bin", "nonsense"])
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/x.bin", "nonsense"])
 def test_address_that_does_not_answer_is_one_line(address, file, tmp_path):
     assert "there is no x.bin in" in refused(file._replace(url=address), tmp_path)
+
+
+def test_file_that_is_gone_is_one_line(file, tmp_path):
+    (tmp_path / "home" / "x.bin").unlink()
+    assert "there is no x.bin in" in refused(file, tmp_path)
 
 
 def test_folder_that_is_not_there_is_named(file, tmp_path):

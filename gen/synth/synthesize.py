@@ -17,6 +17,8 @@ __all__ = ["Resources", "Synthesis", "count", "synthesize"]
 
 _DESIGN, _SCRIPT, _LOG = "design.v", "synthesis.ys", "synthesis.log"
 _JSON, _VERILOG = "netlist.json", "netlist.v"
+#: Amaranth names parts of a bus like its bits (`weights[0]`), on which ABC9 fails without a word. Ports keep theirs.
+_HIDE = "rename -hide w:*[*"
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def synthesize(verilog: str, top: str, target: str, *, dsp: bool = False, cache:
     """
     goal = find_target(target)
     options = f"{goal.command} {goal.with_dsp if dsp else goal.without_dsp}".strip()
-    script = (f"read_verilog {_DESIGN}\n{options} -top {top} -json {_JSON}\n"
+    script = (f"read_verilog {_DESIGN}\n{_HIDE}\n{options} -top {top} -json {_JSON}\n"
               f"write_verilog -noattr {_VERILOG}\n")
 
     def make(folder: Path) -> None:

@@ -30,7 +30,7 @@ class Harness(wiring.Component):
     Members
     -------
     activations : In(lanes · activation_bits), weights : In(columns · lanes · weight_bits)
-        The array's, in one word each: ABC fails if names of ports look like those of their bits, as arrays' do.
+        The array's, in one word each, the first lane's lowest.
     first : In(1)
         Whether the accumulators are cleared.
     accumulators : Out(columns · accumulator_bits)

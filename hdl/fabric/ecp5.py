@@ -40,7 +40,7 @@ class Ecp5(Fabric):
     def add(self, m: Module, name: str, sums: Sequence[Sequence[Operand]], width: int) -> list[Value]:
         """See `Fabric.add`."""
         results: list[Value] = []
-        waiting: list[tuple[list[_Slot], Signal]] = []
+        waiting: list[tuple[list[_Slot], Signal]] = []      # for another sum to share their chain
         for n, operands in enumerate(sums):
             chained = width % 2 == 1 and 2 * width <= self._LONGEST and max(map(len, operands)) < width
             if len(operands) != 2 or (all(operand.plain for operand in operands) and not chained):
@@ -48,11 +48,16 @@ class Ecp5(Fabric):
                 continue
             total = Signal(width, name=f"{name}_{n}")
             results.append(total)
-            waiting.append((self._slots(operands[0], operands[1], width), total))
-            if not chained or len(waiting) == 2 or n == len(sums) - 1:
-                slots = [slot for part, _ in waiting for slot in part]
-                m.d.comb += Cat(part for _, part in waiting).eq(self._chain(m, f"{name}_{n}", slots))
+            slots = self._slots(operands[0], operands[1], width)
+            if not chained:
+                self._chain(m, f"{name}_{n}", [(slots, total)])
+                continue
+            waiting.append((slots, total))
+            if len(waiting) == 2:
+                self._chain(m, f"{name}_{n}", waiting)
                 waiting = []
+        if waiting:
+            self._chain(m, f"{name}_last", waiting)
         return results
 
     @staticmethod
@@ -72,10 +77,11 @@ class Ecp5(Fabric):
                        _bit(second.value, n), g_gate if n < len(second) else Const(0)), init) for n in range(width)]
 
     @staticmethod
-    def _chain(m: Module, name: str, slots: list[_Slot]) -> Value:
-        """The sum bits of a carry chain."""
+    def _chain(m: Module, name: str, parts: list[tuple[list[_Slot], Signal]]) -> None:
+        """A carry chain, and the sums that are its bits."""
+        slots = [slot for part, _ in parts for slot in part]
         if len(slots) % 2:
-            slots = [*slots, _Slot(4 * (Const(0),), 0)]
+            slots.append(_Slot((Const(0), Const(0), Const(0), Const(0)), 0))
         bits, carry = Signal(len(slots), name=f"{name}_bits"), Const(0)
         for n in range(0, len(slots), 2):
             out = Signal(name=f"{name}_carry{n}")
@@ -86,7 +92,7 @@ class Ecp5(Fabric):
                 p_INJECT1_0="NO", p_INJECT1_1="NO",
                 i_CIN=carry, o_COUT=out, o_S0=bits[n], o_S1=bits[n + 1], **ports)
             carry = out
-        return bits
+        m.d.comb += Cat(total for _, total in parts).eq(bits)
 
 
 def _bit(value: Value, n: int) -> Value:

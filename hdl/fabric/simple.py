@@ -6,10 +6,11 @@ __all__ = ["Asic", "Ice40"]
 
 
 class Ice40(Fabric):
-    """Lattice iCE40: a logic cell is a LUT4 whose inputs I1 and I2 are also those of its carry (FPGA-TN-02029).
+    """Lattice iCE40: a logic cell is a LUT4, ``O = F(I0, I1, I2, CI)``, with a carry ``CO = majority(I1, I2, CI)``.
 
-    The carry sees its inputs as they are, so no gate fits between register and adder; as the synchronous set or reset
-    of the leaf register it takes no table either.
+    (Family data sheet FPGA-DS-02029, "PLB Blocks"; behaviour as in yosys's ``ice40/cells_sim.v``.) The carry sees its
+    inputs as they are, so no gate fits between register and adder; as the synchronous set or reset of the leaf register
+    it takes no table either.
     """
 
     name = "ice40"

@@ -41,7 +41,7 @@ class Xilinx(Fabric):
         """Sum of two addends, each inverted or not."""
         propagate, generate = Signal(width, name=f"{name}_propagate"), Signal(width, name=f"{name}_generate")
         a, b = (operand.value if operand.invert is not None else operand.resolve() for operand in (first, second))
-        for bit in range(max(len(a), len(b))):
+        for bit in range(min(width, max(len(a), len(b)))):
             inputs = [_bit(a, bit), _gate(first, bit), _bit(b, bit), _gate(second, bit)]
             _table(m, f"{name}_lut{bit}", inputs, propagate[bit], generate[bit],
                    lambda a, p, b, q: a ^ p ^ b ^ q, lambda a, p, b, q: a ^ p)

@@ -1,8 +1,9 @@
 // The two loops of an L1 layer that have no matrix form: y = -sum |x - w|, and its input gradient.
 //
-// Both keep a vector of output channels in each register: weights lie as (channel, tap, output), padded to whole
-// vectors, so that one layout serves both loops and any geometry, strides included. Padded taps are ordinary zeros:
-// `forward` gets its input already padded.
+// Both keep a vector of output channels in each register: weights lie as (group, channel, tap, output of the group),
+// padded to whole vectors, so that one layout serves both loops and any geometry, strides included. Where every
+// group has one input channel (depthwise), that would leave most lanes empty: there, lanes are the channels of all
+// groups. Padded taps are ordinary zeros: the forward loops get their input already padded.
 
 #include <cstdint>
 #include <vector>
@@ -28,32 +29,36 @@ template <class T> struct Simd {
     typedef typename Bits<T>::type Mask __attribute__((vector_size(VECTOR_BYTES)));
 
     static Vector load(const T *p) { return *reinterpret_cast<const Unaligned *>(p); }
+    static void store(T *p, Vector v) { *reinterpret_cast<Unaligned *>(p) = v; }
     static Vector abs(Vector v) {
         Mask bits = reinterpret_cast<Mask>(v);
         bits &= ~(typename Bits<T>::type(1) << (8 * sizeof(T) - 1));
         return reinterpret_cast<Vector>(bits);
     }
-    static Vector clip(Vector v) {
-        const Vector one = Vector{} + 1;
+    // What the gradient of -|v| is replaced by: v clipped to -1..1, or its sign.
+    template <bool Sign> static Vector slope(Vector v) {
+        const Vector zero = {}, one = zero + 1;
+        if (Sign) return (v > zero ? one : zero) - (v < zero ? one : zero);
         v = v > one ? one : v;
         return v < -one ? -one : v;
     }
+    static int64_t whole(int64_t n) { return (n + lanes - 1) / lanes * lanes; }
 };
 
 struct Geometry {
-    int64_t images, channels, height, width, outputs, kernel_height, kernel_width, stride, padding,
-        output_height, output_width;
+    int64_t images, channels, height, width, outputs, groups, kernel_height, kernel_width, stride_y, stride_x,
+        padding_y, padding_x, dilation_y, dilation_x, output_height, output_width;
 };
 
 constexpr int PIXELS = 6;  // output pixels that share a load of the weights; accumulators fill the registers
 
-// x (images, channels, height, width), padded; w (channels, taps, padded outputs); y (images, pixels, outputs).
+// x (images, channels, height, width), padded; w (groups, channels, taps, padded outputs); y (images, pixels, outputs).
 template <class T> void forward(const T *x, const T *w, T *y, const Geometry &g, int threads) {
     using S = Simd<T>;
     using Vector = typename S::Vector;
     const int64_t pixels = g.output_height * g.output_width, total = g.images * pixels;
-    const int64_t padded = (g.outputs + S::lanes - 1) / S::lanes * S::lanes;
-    const int64_t image = g.channels * g.height * g.width;
+    const int64_t channels = g.channels / g.groups, outputs = g.outputs / g.groups, padded = S::whole(outputs);
+    const int64_t plane = g.height * g.width, taps = g.kernel_height * g.kernel_width;
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < total; first += PIXELS) {
         const T *window[PIXELS];
@@ -61,66 +66,127 @@ template <class T> void forward(const T *x, const T *w, T *y, const Geometry &g,
         for (int p = 0; p < PIXELS; p++) {
             index[p] = first + p < total ? first + p : total - 1;  // a short last block repeats its last pixel
             const int64_t n = index[p] / pixels, pixel = index[p] % pixels;
-            window[p] = x + n * image + pixel / g.output_width * g.stride * g.width
-                        + pixel % g.output_width * g.stride;
+            window[p] = x + n * g.channels * plane + pixel / g.output_width * g.stride_y * g.width
+                        + pixel % g.output_width * g.stride_x;
         }
-        for (int64_t o = 0; o < padded; o += S::lanes) {
-            Vector sum[PIXELS] = {};
-            const T *weights = w + o;
-            for (int64_t c = 0; c < g.channels; c++)
-                for (int64_t row = 0; row < g.kernel_height; row++)
-                    for (int64_t column = 0; column < g.kernel_width; column++, weights += padded) {
-                        const Vector weight = S::load(weights);
-                        const int64_t offset = (c * g.height + row) * g.width + column;
-                        for (int p = 0; p < PIXELS; p++)
-                            sum[p] -= S::abs(weight - window[p][offset]);
-                    }
-            const int64_t used = g.outputs - o < S::lanes ? g.outputs - o : S::lanes;
-            for (int p = 0; p < PIXELS; p++)
-                for (int64_t lane = 0; lane < used; lane++)
-                    y[index[p] * g.outputs + o + lane] = sum[p][lane];
-        }
+        for (int64_t group = 0; group < g.groups; group++)
+            for (int64_t o = 0; o < padded; o += S::lanes) {
+                Vector sum[PIXELS] = {};
+                const T *weights = w + group * channels * taps * padded + o;
+                for (int64_t c = 0; c < channels; c++)
+                    for (int64_t row = 0; row < g.kernel_height; row++)
+                        for (int64_t column = 0; column < g.kernel_width; column++, weights += padded) {
+                            const Vector weight = S::load(weights);
+                            const int64_t offset = (group * channels + c) * plane + row * g.dilation_y * g.width
+                                                   + column * g.dilation_x;
+                            for (int p = 0; p < PIXELS; p++)
+                                sum[p] -= S::abs(weight - window[p][offset]);
+                        }
+                const int64_t used = outputs - o < S::lanes ? outputs - o : S::lanes;
+                for (int p = 0; p < PIXELS; p++)
+                    for (int64_t lane = 0; lane < used; lane++)
+                        y[index[p] * g.outputs + group * outputs + o + lane] = sum[p][lane];
+            }
     }
 }
 
-// Gradient for x: the sum over outputs and taps of clip(w - x, -1, 1) * gradient, gathered per input element.
-// x and result (images, channels, height, width), not padded; gradient (images, pixels, padded outputs).
-template <class T>
+// The taps by which one input element is read, and where the outputs that read it lie (images, pixels, stride).
+struct Reached {
+    std::vector<int64_t> tap, output;
+    int64_t count = 0;
+
+    explicit Reached(const Geometry &g)
+        : tap(g.kernel_height * g.kernel_width), output(g.kernel_height * g.kernel_width) {}
+
+    void find(const Geometry &g, int64_t n, int64_t y, int64_t x, int64_t stride) {
+        count = 0;
+        for (int64_t row = 0; row < g.kernel_height; row++) {
+            const int64_t top = y + g.padding_y - row * g.dilation_y;
+            if (top < 0 || top % g.stride_y || top / g.stride_y >= g.output_height) continue;
+            for (int64_t column = 0; column < g.kernel_width; column++) {
+                const int64_t left = x + g.padding_x - column * g.dilation_x;
+                if (left < 0 || left % g.stride_x || left / g.stride_x >= g.output_width) continue;
+                tap[count] = row * g.kernel_width + column;
+                output[count++] = ((n * g.output_height + top / g.stride_y) * g.output_width + left / g.stride_x)
+                                  * stride;
+            }
+        }
+    }
+};
+
+// Gradient for x: the sum over outputs and taps of slope(w - x) * gradient, gathered per input element.
+// x and result (images, channels, height, width), not padded; gradient (images, pixels, groups, padded outputs).
+template <class T, bool Sign>
 void input_gradient(const T *x, const T *w, const T *gradient, T *result, const Geometry &g, int threads) {
     using S = Simd<T>;
     using Vector = typename S::Vector;
-    const int64_t padded = (g.outputs + S::lanes - 1) / S::lanes * S::lanes;
+    const int64_t channels = g.channels / g.groups, padded = S::whole(g.outputs / g.groups);
     const int64_t taps = g.kernel_height * g.kernel_width, plane = g.height * g.width;
 #pragma omp parallel num_threads(threads)
     {
-        std::vector<int64_t> tap(taps);     // the taps that reach this element,
-        std::vector<const T *> from(taps);  // and the gradients of the outputs they reach it from
+        Reached reached(g);
 #pragma omp for schedule(static)
         for (int64_t pixel = 0; pixel < g.images * plane; pixel++) {
-            const int64_t n = pixel / plane, y = pixel % plane / g.width, x0 = pixel % g.width;
-            int64_t reached = 0;
-            for (int64_t row = 0; row < g.kernel_height; row++) {
-                const int64_t top = y + g.padding - row;
-                if (top < 0 || top % g.stride || top / g.stride >= g.output_height) continue;
-                for (int64_t column = 0; column < g.kernel_width; column++) {
-                    const int64_t left = x0 + g.padding - column;
-                    if (left < 0 || left % g.stride || left / g.stride >= g.output_width) continue;
-                    const int64_t output = top / g.stride * g.output_width + left / g.stride;
-                    tap[reached] = row * g.kernel_width + column;
-                    from[reached++] = gradient + (n * g.output_height * g.output_width + output) * padded;
-                }
-            }
+            const int64_t n = pixel / plane;
+            reached.find(g, n, pixel % plane / g.width, pixel % g.width, g.groups * padded);
             for (int64_t c = 0; c < g.channels; c++) {
-                const int64_t at = (n * g.channels + c) * plane + pixel % plane;
+                const int64_t at = (n * g.channels + c) * plane + pixel % plane, group = c / channels;
                 Vector sum = {};
-                for (int64_t t = 0; t < reached; t++) {
-                    const T *weights = w + (c * taps + tap[t]) * padded;
+                for (int64_t t = 0; t < reached.count; t++) {
+                    const T *weights = w + (c * taps + reached.tap[t]) * padded;
+                    const T *from = gradient + reached.output[t] + group * padded;
                     for (int64_t o = 0; o < padded; o += S::lanes)
-                        sum += S::clip(S::load(weights + o) - x[at]) * S::load(from[t] + o);
+                        sum += S::template slope<Sign>(S::load(weights + o) - x[at]) * S::load(from + o);
                 }
                 T total = 0;
                 for (int lane = 0; lane < S::lanes; lane++) total += sum[lane];
                 result[at] = total;
+            }
+        }
+    }
+}
+
+// Depthwise: x (images, height, width, padded outputs), padded; w (taps, padded outputs); y (images, pixels, padded
+// outputs). An input channel that several outputs read is there once for each.
+template <class T> void depthwise_forward(const T *x, const T *w, T *y, const Geometry &g, int threads) {
+    using S = Simd<T>;
+    const int64_t pixels = g.output_height * g.output_width, padded = S::whole(g.outputs);
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t index = 0; index < g.images * pixels; index++) {
+        const int64_t n = index / pixels, pixel = index % pixels;
+        const T *window = x + ((n * g.height + pixel / g.output_width * g.stride_y) * g.width
+                               + pixel % g.output_width * g.stride_x) * padded;
+        for (int64_t o = 0; o < padded; o += S::lanes) {
+            typename S::Vector sum = {};
+            const T *weights = w + o;
+            for (int64_t row = 0; row < g.kernel_height; row++)
+                for (int64_t column = 0; column < g.kernel_width; column++, weights += padded)
+                    sum -= S::abs(S::load(weights)
+                                  - S::load(window + (row * g.dilation_y * g.width + column * g.dilation_x) * padded
+                                            + o));
+            S::store(y + index * padded + o, sum);
+        }
+    }
+}
+
+// x and result (images, height, width, padded outputs), not padded; gradient (images, pixels, padded outputs).
+template <class T, bool Sign>
+void depthwise_input_gradient(const T *x, const T *w, const T *gradient, T *result, const Geometry &g, int threads) {
+    using S = Simd<T>;
+    const int64_t padded = S::whole(g.outputs), plane = g.height * g.width;
+#pragma omp parallel num_threads(threads)
+    {
+        Reached reached(g);
+#pragma omp for schedule(static)
+        for (int64_t pixel = 0; pixel < g.images * plane; pixel++) {
+            reached.find(g, pixel / plane, pixel % plane / g.width, pixel % g.width, padded);
+            for (int64_t o = 0; o < padded; o += S::lanes) {
+                const typename S::Vector input = S::load(x + pixel * padded + o);
+                typename S::Vector sum = {};
+                for (int64_t t = 0; t < reached.count; t++)
+                    sum += S::template slope<Sign>(S::load(w + reached.tap[t] * padded + o) - input)
+                           * S::load(gradient + reached.output[t] + o);
+                S::store(result + pixel * padded + o, sum);
             }
         }
     }
@@ -131,18 +197,23 @@ void input_gradient(const T *x, const T *w, const T *gradient, T *result, const 
 extern "C" {
 int l1_vector_bytes() { return VECTOR_BYTES; }
 
-void l1_forward_float32(const float *x, const float *w, float *y, const Geometry *g, int threads) {
-    forward(x, w, y, *g, threads);
-}
-void l1_forward_float64(const double *x, const double *w, double *y, const Geometry *g, int threads) {
-    forward(x, w, y, *g, threads);
-}
-void l1_input_gradient_float32(const float *x, const float *w, const float *gradient, float *result,
-                               const Geometry *g, int threads) {
-    input_gradient(x, w, gradient, result, *g, threads);
-}
-void l1_input_gradient_float64(const double *x, const double *w, const double *gradient, double *result,
-                               const Geometry *g, int threads) {
-    input_gradient(x, w, gradient, result, *g, threads);
-}
+#define KERNELS(T, SUFFIX)                                                                                            \
+    void l1_forward_##SUFFIX(const T *x, const T *w, T *y, const Geometry *g, int threads) {                          \
+        forward(x, w, y, *g, threads);                                                                                \
+    }                                                                                                                 \
+    void l1_depthwise_forward_##SUFFIX(const T *x, const T *w, T *y, const Geometry *g, int threads) {                \
+        depthwise_forward(x, w, y, *g, threads);                                                                      \
+    }                                                                                                                 \
+    void l1_input_gradient_##SUFFIX(const T *x, const T *w, const T *gradient, T *result, const Geometry *g,          \
+                                    int threads, int sign) {                                                          \
+        (sign ? input_gradient<T, true> : input_gradient<T, false>)(x, w, gradient, result, *g, threads);             \
+    }                                                                                                                 \
+    void l1_depthwise_input_gradient_##SUFFIX(const T *x, const T *w, const T *gradient, T *result,                   \
+                                              const Geometry *g, int threads, int sign) {                             \
+        (sign ? depthwise_input_gradient<T, true> : depthwise_input_gradient<T, false>)(x, w, gradient, result, *g,   \
+                                                                                        threads);                     \
+    }
+
+KERNELS(float, float32)
+KERNELS(double, float64)
 }

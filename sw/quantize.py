@@ -11,6 +11,7 @@ from torch import fx, nn
 from nomul.gen.spec.errors import NomulError
 from nomul.gen.spec.operators import Operator
 from nomul.sw import contract
+from nomul.sw.layer_base import ConvolutionLayer, LinearLayer
 from nomul.sw.layers import L1Conv2d, L1Linear, ShiftConv2d, ShiftLinear
 from nomul.sw.network import Add, ArrayLayer, AveragePool, Layer, MaxPool, Tensor
 from nomul.sw.quantized import QuantizedAdd, QuantizedArray, QuantizedInput, QuantizedPool
@@ -25,7 +26,6 @@ from nomul.sw.scales import (
 from nomul.sw.steps import QuantizationError, Step, trace_steps
 
 __all__ = ["QuantizationConfig", "QuantizationError", "quantize_"]
-
 
 @dataclass(frozen=True)
 class QuantizationConfig:
@@ -158,6 +158,7 @@ class _Builder:
     def _array(self, step: Step, source: Tensor, sample: np.ndarray, last: bool) -> ArrayLayer:
         layer = step.module
         assert isinstance(layer, L1Conv2d | L1Linear | ShiftConv2d | ShiftLinear)
+        stride, padding = _window(step.name, layer)
         is_l1 = isinstance(layer, L1Conv2d | L1Linear)
         real = layer.weight if isinstance(layer, L1Conv2d | L1Linear) else layer.quantized_weight()
         weight = real.detach().numpy()
@@ -165,7 +166,7 @@ class _Builder:
             weight = weight.reshape(len(weight), *source.shape)
         codes = l1_codes(weight, source.exponent, source.zero_point, (1 << self.config.l1_weight_bits) - 1) if is_l1 \
             else shift_codes(weight, source.exponent, source.zero_point, self.config.shift_exponents)
-        affine = _affine(step.norm, len(weight))
+        affine = _affine(step.norm, len(weight), layer.bias)
         # The hardware scales by less than 1: the output's step must be coarse enough.
         at_least = int(np.frexp(np.abs(affine.scale).max())[1]) + codes.exponent
         if last:
@@ -177,8 +178,8 @@ class _Builder:
             output, lower, upper = self._grid(sample, at_least), 0, self.largest
         scaled = requantization(codes, affine, output.exponent)
         return ArrayLayer(step.name, step.inputs[0], Operator.L1 if is_l1 else Operator.SHIFT, codes.weight,
-                          scaled.bias, scaled.multiplier, scaled.shift, getattr(layer, "stride", 1),
-                          getattr(layer, "padding", 0), lower, upper, output)
+                          scaled.bias, scaled.multiplier, scaled.shift, stride, padding, lower, upper,
+                          output)
 
     def _add(self, step: Step, sources: list[Tensor], sample: np.ndarray) -> Add:
         finest = min(source.exponent for source in sources)
@@ -194,16 +195,28 @@ def _map_shape(sample: np.ndarray) -> tuple[int, int, int]:
     return channels, height, width
 
 
-def _affine(norm: nn.BatchNorm1d | nn.BatchNorm2d | None, channels: int) -> Affine:
+def _window(name: str, layer: ConvolutionLayer | LinearLayer) -> tuple[int, int]:
+    """Stride and padding; a linear layer's are those of a kernel as large as the map."""
+    if isinstance(layer, LinearLayer):
+        return 1, 0
+    if layer.groups != 1 or layer.dilation != 1 or not (isinstance(layer.stride, int) and
+                                                        isinstance(layer.padding, int)):
+        raise QuantizationError(f"layer {name!r}: the hardware has neither groups nor dilation, and one stride and one "
+                                f"padding for both directions")
+    return layer.stride, layer.padding
+
+
+def _affine(norm: nn.BatchNorm1d | nn.BatchNorm2d | None, channels: int, bias: torch.Tensor | None) -> Affine:
+    added = np.zeros(channels) if bias is None else bias.detach().double().numpy()
     if norm is None:
-        return Affine(np.ones(channels), np.zeros(channels), np.zeros(channels))
+        return Affine(np.ones(channels), -added, np.zeros(channels))
     assert norm.running_mean is not None
     assert norm.running_var is not None
     scale = (norm.running_var.double() + norm.eps).rsqrt().numpy()
     offset = np.zeros(channels)
     if norm.affine:
         scale, offset = scale * norm.weight.detach().double().numpy(), norm.bias.detach().double().numpy()
-    return Affine(scale, norm.running_mean.double().numpy(), offset)
+    return Affine(scale, norm.running_mean.double().numpy() - added, offset)
 
 
 def _pool(step: Step, source: Tensor, sample: np.ndarray) -> MaxPool | AveragePool:

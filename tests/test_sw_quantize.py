@@ -144,6 +144,16 @@ def test_a_relu_after_the_last_layer_bounds_the_logits():
     assert quantize_(model, images(16), QuantizationConfig())(images(50)).min() == 0
 
 
+@pytest.mark.parametrize("norm", [nn.BatchNorm2d(3), nn.Identity()], ids=["norm", "no norm"])
+def test_a_shift_layers_bias_becomes_part_of_the_integer_bias(norm):
+    model = trained(lambda: nn.Sequential(ShiftConv2d(2, 3, 8, bias=True), norm, nn.Flatten()))
+    with torch.no_grad():
+        model[0].bias.copy_(torch.tensor([0.0, 10.0, -10.0]))
+    expected = model(images(50)).detach()
+    found = quantize_(model, images(16), QuantizationConfig())(images(50))
+    assert (found - expected).abs().max() < 0.02 * expected.abs().max()
+
+
 @pytest.mark.parametrize(("values", "message"), [
     ({"activation_bits": 9}, "activation_bits must be one of 2, 3, 4, 5, 6, 7, 8, not 9"),
     ({"shift_exponents": 3}, "shift_exponents must be one of 2, 4, 8, not 3"),
@@ -181,6 +191,9 @@ class Calling(nn.Module):
     (chain(nn.Conv2d(2, 2, 1)), "node '0': Conv2d is not supported; it multiplies: use L1Conv2d or ShiftConv2d; sup"),
     (chain(nn.SiLU()), "supported are L1Conv2d, L1Linear, ShiftConv2d, ShiftLinear, .* MaxPool2d"),
     (chain(nn.Flatten(), nn.Linear(128, 128)), "node '1': Linear .* use L1Linear or ShiftLinear"),
+    (chain(ShiftConv2d(2, 2, 1, groups=2)), "layer '0': the hardware has neither groups nor dilation"),
+    (chain(L1Conv2d(2, 2, 1, dilation=2)), "layer '0': the hardware has neither groups nor dilation"),
+    (chain(L1Conv2d(2, 2, 1, padding=(0, 1)), features=160), "layer '0': .* one padding for both directions"),
     (chain(nn.Sigmoid()), "node '0': Sigmoid is not supported; supported are"),
     (chain(nn.BatchNorm2d(2)), "node '_0': a batch norm must directly follow a layer"),
     (chain(L1Conv2d(2, 2, 1), nn.ReLU(), nn.BatchNorm2d(2)), "node '2': a batch norm must directly follow"),

@@ -41,6 +41,10 @@ def _shift_q(inputs: int, outputs: int, kernel: int, stride: int, mixing: int) -
     return {"shift": ShiftConv2d(inputs, outputs, kernel, stride, kernel // 2)}
 
 
+def _shift_ps(inputs: int, outputs: int, kernel: int, stride: int, mixing: int) -> Layers:
+    return {"shift": ShiftConv2d(inputs, outputs, kernel, stride, kernel // 2, form="ps")}
+
+
 def _shiftadd(inputs: int, outputs: int, kernel: int, stride: int, mixing: int) -> Layers:
     return _shift_q(inputs, outputs, kernel, stride, mixing) | _adder(outputs, outputs, mixing, 1, 1)
 
@@ -58,6 +62,7 @@ KINDS = {
     "conv": Kind(_conv, lambda inputs, outputs: {"linear": nn.Linear(inputs, outputs, bias=False)}),
     "adder": Kind(_adder, lambda inputs, outputs: {"adder": L1Linear(inputs, outputs)}),
     "shift-q": Kind(_shift_q, lambda inputs, outputs: {"shift": ShiftLinear(inputs, outputs)}),
+    "shift-ps": Kind(_shift_ps, lambda inputs, outputs: {"shift": ShiftLinear(inputs, outputs, form="ps")}),
     "shiftadd": Kind(_shiftadd, lambda inputs, outputs: {"shift": ShiftLinear(inputs, outputs),
                                                          "adder": L1Linear(outputs, outputs)}),
     "shiftadd-frozen": Kind(_shiftadd_frozen, lambda inputs, outputs: {"adder": L1Linear(inputs, outputs)}),

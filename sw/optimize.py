@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
-from nomul.sw.layers import L1Conv2d, L1Linear
+from nomul.sw.layers import L1Conv2d, L1Linear, ShiftConv2d, ShiftLinear
 from nomul.sw.recipe import Recipe
 
 __all__ = ["make_optimizer", "make_schedule", "parameter_groups"]
@@ -18,12 +18,18 @@ _MOMENTUM = 0.9
 def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict]:
     """The parameters that are trained, in groups with their own rate `lr` and `weight_decay`.
 
-    L1 weights have a rate of their own; the parameters of batch norms do not decay.
+    L1 weights have a rate of their own, and so have the exponents and signs of shift layers; the latter and the
+    parameters of batch norms do not decay.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for module in model.modules():
-        rate = recipe.adder_learning_rate if isinstance(module, L1Conv2d | L1Linear) else recipe.learning_rate
-        decay = 0.0 if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) else recipe.weight_decay
+        rate, decay = recipe.learning_rate, recipe.weight_decay
+        if isinstance(module, L1Conv2d | L1Linear):
+            rate = recipe.adder_learning_rate
+        elif isinstance(module, ShiftConv2d | ShiftLinear) and module.form == "ps":
+            rate, decay = recipe.exponent_learning_rate, 0.0
+        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            decay = 0.0
         chosen = [parameter for parameter in module.parameters(recurse=False) if parameter.requires_grad]
         if chosen:
             groups.setdefault((rate, decay), []).extend(chosen)

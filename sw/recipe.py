@@ -50,8 +50,10 @@ class Recipe:
         Peak rate of everything but L1 weights.
     adder_learning_rate : float
         Peak rate of L1 weights, which start at N(0, 1) and need a far larger one.
+    exponent_learning_rate : float
+        Peak rate of exponents and signs, which shift layers of the form PS have instead of weights.
     weight_decay : float
-        Of all weights but batch norms' (L2).
+        Of all weights (L2), not of exponents, signs and batch norms.
     jitter : float
         Training images are moved by up to so many pixels in both directions, filled with 0, interpolated linearly.
     crop : int
@@ -78,6 +80,7 @@ class Recipe:
     milestones: tuple[int, ...] = ()
     learning_rate: float = 4e-3
     adder_learning_rate: float = 0.2
+    exponent_learning_rate: float = 0.03
     weight_decay: float = 0.0
     jitter: float = 0.5
     crop: int = 0
@@ -91,7 +94,7 @@ class Recipe:
         for key, smallest in {"epochs": 1, "batch": 2, "threads": 1, "crop": 0, "jitter": 0, "weight_decay": 0}.items():
             if getattr(self, key) < smallest:
                 raise RecipeError(f"{self._where}{key} must be at least {smallest}, not {getattr(self, key)}")
-        for key in ("learning_rate", "adder_learning_rate"):
+        for key in ("learning_rate", "adder_learning_rate", "exponent_learning_rate"):
             if not getattr(self, key) > 0:
                 raise RecipeError(f"{self._where}{key} must be greater than 0, not {getattr(self, key)}")
         for key, known in {"optimizer": OPTIMIZERS, "schedule": SCHEDULES}.items():

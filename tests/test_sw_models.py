@@ -16,7 +16,8 @@ from nomul.sw.recipe import Recipe, load_recipe, recipe_names
 L1, SHIFT, MULTIPLIES = (L1Conv2d, L1Linear), (ShiftConv2d, ShiftLinear), (nn.Conv2d, nn.Linear)
 #: A convolution's layers, the classifier's.
 OF_KIND = {"conv": ([MULTIPLIES], [MULTIPLIES]), "adder": ([L1], [L1]), "shift-q": ([SHIFT], [SHIFT]),
-           "shiftadd": ([SHIFT, L1], [SHIFT, L1]), "shiftadd-frozen": ([SHIFT, L1], [L1])}
+           "shift-ps": ([SHIFT], [SHIFT]), "shiftadd": ([SHIFT, L1], [SHIFT, L1]),
+           "shiftadd-frozen": ([SHIFT, L1], [L1])}
 SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "cifar10": (3, 32, 32), "folder": (3, 64, 64)}
 DEPLOYABLE = [name for name in recipe_names() if load_recipe(name).data in ("digits", "mnist")
               and load_recipe(name).kind != "conv"]
@@ -97,7 +98,7 @@ def test_its_configuration_holds_the_network(name):
     assert compile_network(convert(model, name), config).classes == 10
 
 
-@pytest.mark.parametrize("kind", ["adder", "shift-q"])
+@pytest.mark.parametrize("kind", ["adder", "shift-q", "shift-ps"])
 def test_residual_networks_are_quantized(kind):
     model = made(f"resnet20-{kind}").eval()
     images = torch.rand(4, 3, 32, 32)

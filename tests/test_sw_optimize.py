@@ -31,6 +31,14 @@ def test_batch_norms_do_not_decay():
     assert [decays[id(layer.weight)] for layer in (model[0], model[1], model[3], model[4])] == [0.1, 0, 0.1, 0]
 
 
+def test_exponents_and_signs_have_their_own_learning_rate_and_do_not_decay():
+    model, recipe = nn.Sequential(ShiftConv2d(1, 4, 3, form="ps"), L1Conv2d(4, 2, 6)), Recipe(weight_decay=0.1)
+    for parameter in (model[0].exponent, model[0].sign):
+        assert by_parameter(model, recipe, "lr")[id(parameter)] == recipe.exponent_learning_rate == 0.03
+        assert by_parameter(model, recipe, "weight_decay")[id(parameter)] == 0
+    assert by_parameter(model, recipe, "weight_decay")[id(model[1].weight)] == 0.1
+
+
 def test_frozen_parameters_are_in_no_group():
     model = net()
     model[0].requires_grad_(False)

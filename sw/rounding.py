@@ -1,5 +1,6 @@
-"""Rounding with the identity as its gradient: fixed point, and numbers drawn between their neighbours."""
+"""Rounding and its straight-through gradient: fixed point, and numbers drawn between their neighbours."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor
 
 from nomul.sw.geometry import LayerError
 
-__all__ = ["FixedPoint", "round_exponent"]
+__all__ = ["FixedPoint", "round_exponent", "straight_through"]
 
 
 @dataclass(frozen=True)
@@ -35,19 +36,25 @@ class FixedPoint:
 
     def round(self, x: Tensor) -> Tensor:
         """``floor(x·2^f)/2^f``, between ``-2^(i-1)`` and ``2^(i-1) - 2^-f``; its gradient is the identity."""
-        return _FixedPoint.apply(x, self.integer_bits, self.fraction_bits)
+        step, bound = 2.0**-self.fraction_bits, 2.0**(self.integer_bits - 1)
+        return straight_through(x, ((x.detach() / step).floor() * step).clamp(-bound, bound - step))
 
 
-class _FixedPoint(torch.autograd.Function):
+def straight_through(latent: Tensor, value: Tensor, bound: float = math.inf) -> Tensor:
+    """`value`, computed from `latent`; its gradient goes to `latent` as it is, where that is within ±`bound`."""
+    return _StraightThrough.apply(latent, value, bound)
+
+
+class _StraightThrough(torch.autograd.Function):
 
     @staticmethod
-    def forward(ctx, x, integer_bits, fraction_bits):
-        step, bound = 2.0**-fraction_bits, 2.0**(integer_bits - 1)
-        return ((x / step).floor() * step).clamp(-bound, bound - step)
+    def forward(ctx, latent, value, bound):
+        ctx.within = None if math.isinf(bound) else latent.abs() <= bound
+        return value.view_as(value)
 
     @staticmethod
     def backward(ctx, gradient):
-        return gradient, None, None
+        return gradient if ctx.within is None else gradient * ctx.within, None, None
 
 
 def round_exponent(exponent: Tensor, stochastic: bool) -> Tensor:

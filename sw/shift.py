@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nomul.sw.geometry import LayerError
-from nomul.sw.rounding import round_exponent
+from nomul.sw.rounding import round_exponent, straight_through
 
 __all__ = ["exponent_count", "power_and_sign", "power_of_two"]
 
@@ -45,20 +45,10 @@ def power_of_two(weight: Tensor, min_exponent: int, max_exponent: int, *, zero: 
     stochastic : bool
         Draws between the two neighbouring exponents.
     """
-    return _PowerOfTwo.apply(weight, min_exponent, max_exponent, zero, stochastic)
-
-
-class _PowerOfTwo(torch.autograd.Function):
-
-    @staticmethod
-    def forward(ctx, weight, min_exponent, max_exponent, zero, stochastic):
-        exponent = round_exponent(weight.abs().log2(), stochastic)
-        levels = weight.sign() * exponent.clamp(min_exponent, max_exponent).exp2()
-        return torch.where(exponent < min_exponent, 0.0, levels) if zero else levels
-
-    @staticmethod
-    def backward(ctx, gradient):
-        return gradient, None, None, None, None
+    latent = weight.detach()
+    exponent = round_exponent(latent.abs().log2(), stochastic)
+    levels = latent.sign() * exponent.clamp(min_exponent, max_exponent).exp2()
+    return straight_through(weight, torch.where(exponent < min_exponent, 0.0, levels) if zero else levels)
 
 
 def power_and_sign(exponent: Tensor, sign: Tensor, min_exponent: int, max_exponent: int, *, threshold: float = 0.5,

@@ -7,7 +7,16 @@ from torch import nn
 from torch.nn import functional
 
 from nomul.sw.geometry import LayerError
-from nomul.sw.layers import L1Conv2d, L1Linear, ShiftConv2d, ShiftLinear
+from nomul.sw.layers import (
+    L1Conv2d,
+    L1Linear,
+    PowerSumConv2d,
+    PowerSumLinear,
+    ShiftConv2d,
+    ShiftLinear,
+    SignConv2d,
+    SignLinear,
+)
 from nomul.sw.rounding import FixedPoint
 from nomul.sw.shift import power_of_two
 
@@ -23,6 +32,10 @@ EVERY = {
     "shift-ps linear, fixed point": (lambda: ShiftLinear(6, 4, True, form="ps", activation=FixedPoint(3, 5)), (3, 6)),
     "shift frozen": (lambda: ShiftConv2d(4, 6, 3, form="frozen"), (2, 4, 5, 5)),
     "shift-q, stochastic": (lambda: ShiftLinear(6, 4, stochastic=True), (3, 6)),
+    "sign, ternary": (lambda: SignConv2d(4, 6, 3, **WINDOW), (2, 4, 9, 9)),
+    "sign, binary": (lambda: SignLinear(6, 4, ternary=False), (3, 6)),
+    "sums of powers, greedy": (lambda: PowerSumConv2d(4, 6, 3, **WINDOW), (2, 4, 9, 9)),
+    "sums of powers, apot": (lambda: PowerSumLinear(6, 4, scheme="apot"), (3, 6)),
 }
 EACH = pytest.mark.parametrize(("make", "shape"), EVERY.values(), ids=EVERY)
 

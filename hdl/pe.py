@@ -99,8 +99,7 @@ class Unified(ProcessingElement):
         operands = []
         late = fabric.merged["saturate"] == 2
         for lane, total in enumerate(totals):
-            # Some flip-flops (Gowin's) start with the value that they are set to, or not at all.
-            leaf = Signal(bits + late, init=-1, name=f"leaf{lane}", reset_less=True)
+            leaf = Signal(bits + late, init=-1 if fabric.set_starts_set else 0, name=f"leaf{lane}", reset_less=True)
             if late:
                 with m.If(enable):
                     m.d.sync += leaf.eq(total)

@@ -23,6 +23,9 @@ class Fabric:
         Of how many of two addends a gate ("invert", "saturate" or "select" of `Operand`) costs nothing. Such a gate of
         a leaf goes behind the leaf register and into the first adder; others come before the register, or are its
         synchronous set.
+    set_starts_set : bool
+        Whether a flip-flop with a synchronous set starts as 1; otherwise as 0. One that starts the other way round takes
+        a table in front of it and one behind.
     leaf_register : bool
         Whether a register after the processing element pays; default of a configuration for this target.
     tree_levels_per_register : int
@@ -32,6 +35,7 @@ class Fabric:
     name = "generic"
     operands = 2
     merged: Mapping[str, int] = MappingProxyType({"invert": 0, "saturate": 0, "select": 0})
+    set_starts_set = True
     leaf_register = True
     tree_levels_per_register = 1
 

@@ -14,6 +14,7 @@ class Ice40(Fabric):
     """
 
     name = "ice40"
+    set_starts_set = False      # all its flip-flops start as 0
 
 
 class Asic(Fabric):

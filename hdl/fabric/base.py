@@ -24,8 +24,8 @@ class Fabric:
         a leaf goes behind the leaf register and into the first adder; others come before the register, or are its
         synchronous set.
     set_starts_set : bool
-        Whether a flip-flop with a synchronous set starts as 1; otherwise as 0. One that starts the other way round takes
-        a table in front of it and one behind.
+        Whether a flip-flop with a synchronous set starts as 1; otherwise as 0. One that starts the other way round
+        takes a table in front of it and one behind.
     leaf_register : bool
         Whether a register after the processing element pays; default of a configuration for this target.
     tree_levels_per_register : int

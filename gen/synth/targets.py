@@ -104,7 +104,7 @@ _GOWIN = Target(
                     ("--device", "GW1NR-LV9QN88PC6/I5", "--vopt", "family=GW1N-9C")),))
 
 _XILINX = Target(
-    "xilinx", "synth_xilinx -family xc7 -noiopad -noclkbuf -nowidelut", "-nodsp", "",
+    "xilinx", "synth_xilinx -family xc7 -flatten -noiopad -noclkbuf -nowidelut", "-nodsp", "",
     counting="LUT6 sites: LUT6_2 is one; two LUTs share one if they have at most 5 different inputs together "
              "and not both need its O6 output (inputs S of CARRY4, and MUXF7)",
     luts={"SRL16E": 1, "SRLC32E": 1}, packs_luts=True,

@@ -19,8 +19,8 @@ class Gowin(Fabric):
         ``SUM = S ^ CIN``,    ``COUT = CIN if S else I0``,    with ``S = I0 ^ I1 ^ ~I3``
 
     (Gowin Primitives user guide SUG283, ALU; behaviour as in yosys's ``gowin/cells_sim.v``): I1 is inverted where I3 is
-    0. So one gate of the two is free, but for one inverter. The other modes have nothing for us, and plain sums are left
-    to the tool.
+    0. So one gate of the two is free, but for one inverter. The other modes have nothing for us, and plain sums are
+    left to the tool.
     """
 
     name = "gowin"

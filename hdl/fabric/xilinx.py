@@ -19,14 +19,17 @@ class Xilinx(Fabric):
     is the majority of the three bits, which goes to the table of the next bit as its fourth input m and to that bit's
     DI: ``S = a ^ b ^ c ^ m``, so that a third addend costs nothing but a wire from bit to bit.
 
-    A table could take other gates than inverters, too, but gated addends come two at a time: a tree of 16 bytes takes
-    105 LUT6 if its first level has gates, 78 if it adds three at once. UltraScale's CARRY8 is the same for eight bits,
-    or for four twice (UG974); CARRY4 is left to Vivado's retargeting there (UG904), which was not tried.
+    A gate in the first adder pays where it saves more than adding three at once: inverters, and one selection, of
+    which tools make ``S = a ^ (s ? d : c)`` with DI from O5. Saturation is the set of a register for nothing instead:
+    a tree of 16 bytes takes 105 LUT6 if its first level has gates, and 78 if not.
+
+    UltraScale's CARRY8 is the same for eight bits, or for four twice (UG974); CARRY4 is left to Vivado's retargeting
+    there (UG904), which was not tried.
     """
 
     name = "xilinx"
     operands = 3
-    merged = MappingProxyType({"invert": 2, "saturate": 0, "select": 0})
+    merged = MappingProxyType({"invert": 2, "saturate": 0, "select": 1})
 
     def add(self, m: Module, name: str, sums: Sequence[Sequence[Operand]], width: int) -> list[Value]:
         """See `Fabric.add`."""

@@ -6,6 +6,7 @@
 // groups. Padded taps are ordinary zeros: the forward loops get their input already padded.
 
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #if defined(__AVX512F__)
@@ -45,12 +46,27 @@ template <class T> struct Simd {
     static int64_t whole(int64_t n) { return (n + lanes - 1) / lanes * lanes; }
 };
 
+// The sum over a vector's lanes, by halves: one after the other would take longer than the taps of a small layer.
+template <class T, class Vector> T total(Vector v) {
+    if constexpr (sizeof(Vector) <= 16) {
+        T sum = v[0];
+        for (unsigned lane = 1; lane < sizeof(Vector) / sizeof(T); lane++) sum += v[lane];
+        return sum;
+    } else {
+        typedef T Half __attribute__((vector_size(sizeof(Vector) / 2)));
+        Half halves[2];
+        std::memcpy(halves, &v, sizeof v);
+        return total<T>(halves[0] + halves[1]);
+    }
+}
+
 struct Geometry {
     int64_t images, channels, height, width, outputs, groups, kernel_height, kernel_width, stride_y, stride_x,
         padding_y, padding_x, dilation_y, dilation_x, output_height, output_width;
 };
 
-constexpr int PIXELS = 6;  // output pixels that share a load of the weights; accumulators fill the registers
+constexpr int PIXELS = 6;    // output pixels that share a load of the weights; accumulators fill the registers
+constexpr int CHANNELS = 4;  // input channels that share a load of the gradient
 
 // x (images, channels, height, width), padded; w (groups, channels, taps, padded outputs); y (images, pixels, outputs).
 template <class T> void forward(const T *x, const T *w, T *y, const Geometry &g, int threads) {
@@ -90,7 +106,7 @@ template <class T> void forward(const T *x, const T *w, T *y, const Geometry &g,
     }
 }
 
-// The taps by which one input element is read, and where the outputs that read it lie (images, pixels, stride).
+// The taps by which one input element is read, and the outputs that read it, both as offsets.
 struct Reached {
     std::vector<int64_t> tap, output;
     int64_t count = 0;
@@ -98,7 +114,7 @@ struct Reached {
     explicit Reached(const Geometry &g)
         : tap(g.kernel_height * g.kernel_width), output(g.kernel_height * g.kernel_width) {}
 
-    void find(const Geometry &g, int64_t n, int64_t y, int64_t x, int64_t stride) {
+    void find(const Geometry &g, int64_t n, int64_t y, int64_t x, int64_t tap_stride, int64_t output_stride) {
         count = 0;
         for (int64_t row = 0; row < g.kernel_height; row++) {
             const int64_t top = y + g.padding_y - row * g.dilation_y;
@@ -106,16 +122,16 @@ struct Reached {
             for (int64_t column = 0; column < g.kernel_width; column++) {
                 const int64_t left = x + g.padding_x - column * g.dilation_x;
                 if (left < 0 || left % g.stride_x || left / g.stride_x >= g.output_width) continue;
-                tap[count] = row * g.kernel_width + column;
+                tap[count] = (row * g.kernel_width + column) * tap_stride;
                 output[count++] = ((n * g.output_height + top / g.stride_y) * g.output_width + left / g.stride_x)
-                                  * stride;
+                                  * output_stride;
             }
         }
     }
 };
 
 // Gradient for x: the sum over outputs and taps of slope(w - x) * gradient, gathered per input element.
-// x and result (images, channels, height, width), not padded; gradient (images, pixels, groups, padded outputs).
+// x and result (images, height, width, channels), not padded; gradient (images, pixels, groups, padded outputs).
 template <class T, bool Sign>
 void input_gradient(const T *x, const T *w, const T *gradient, T *result, const Geometry &g, int threads) {
     using S = Simd<T>;
@@ -127,20 +143,25 @@ void input_gradient(const T *x, const T *w, const T *gradient, T *result, const 
         Reached reached(g);
 #pragma omp for schedule(static)
         for (int64_t pixel = 0; pixel < g.images * plane; pixel++) {
-            const int64_t n = pixel / plane;
-            reached.find(g, n, pixel % plane / g.width, pixel % g.width, g.groups * padded);
-            for (int64_t c = 0; c < g.channels; c++) {
-                const int64_t at = (n * g.channels + c) * plane + pixel % plane, group = c / channels;
-                Vector sum = {};
-                for (int64_t t = 0; t < reached.count; t++) {
-                    const T *weights = w + (c * taps + reached.tap[t]) * padded;
-                    const T *from = gradient + reached.output[t] + group * padded;
-                    for (int64_t o = 0; o < padded; o += S::lanes)
-                        sum += S::template slope<Sign>(S::load(weights + o) - x[at]) * S::load(from + o);
+            reached.find(g, pixel / plane, pixel % plane / g.width, pixel % g.width, padded, g.groups * padded);
+            for (int64_t first = 0, last; first < g.channels; first = last + 1) {
+                const int64_t group = first / channels, end = (group + 1) * channels;
+                last = first + CHANNELS < end ? first + CHANNELS - 1 : end - 1;
+                const T *from = gradient + group * padded, *weights[CHANNELS];
+                Vector input[CHANNELS], sum[CHANNELS] = {};
+                for (int i = 0; i < CHANNELS; i++) {
+                    const int64_t c = first + i < last ? first + i : last;  // a short block repeats its last channel
+                    weights[i] = w + c * taps * padded;
+                    input[i] = Vector{} + x[pixel * g.channels + c];
                 }
-                T total = 0;
-                for (int lane = 0; lane < S::lanes; lane++) total += sum[lane];
-                result[at] = total;
+                for (int64_t t = 0; t < reached.count; t++)
+                    for (int64_t o = 0; o < padded; o += S::lanes) {
+                        const Vector output = S::load(from + reached.output[t] + o);
+                        for (int i = 0; i < CHANNELS; i++)
+                            sum[i] += S::template slope<Sign>(S::load(weights[i] + reached.tap[t] + o) - input[i])
+                                      * output;
+                    }
+                for (int64_t c = first; c <= last; c++) result[pixel * g.channels + c] = total<T>(sum[c - first]);
             }
         }
     }
@@ -179,12 +200,12 @@ void depthwise_input_gradient(const T *x, const T *w, const T *gradient, T *resu
         Reached reached(g);
 #pragma omp for schedule(static)
         for (int64_t pixel = 0; pixel < g.images * plane; pixel++) {
-            reached.find(g, pixel / plane, pixel % plane / g.width, pixel % g.width, padded);
+            reached.find(g, pixel / plane, pixel % plane / g.width, pixel % g.width, padded, padded);
             for (int64_t o = 0; o < padded; o += S::lanes) {
                 const typename S::Vector input = S::load(x + pixel * padded + o);
                 typename S::Vector sum = {};
                 for (int64_t t = 0; t < reached.count; t++)
-                    sum += S::template slope<Sign>(S::load(w + reached.tap[t] * padded + o) - input)
+                    sum += S::template slope<Sign>(S::load(w + reached.tap[t] + o) - input)
                            * S::load(gradient + reached.output[t] + o);
                 S::store(result + pixel * padded + o, sum);
             }

@@ -107,7 +107,8 @@ def _input_gradient(x: Tensor, weight: Tensor, gradient: Tensor, stride: Sequenc
 
 @_input_gradient.register_fake
 def _input_gradient_shape(x, weight, gradient, stride, padding, dilation, groups, sign):
-    return torch.empty_like(x, memory_format=torch.contiguous_format)
+    images, channels, height, width = x.shape
+    return x.new_empty(images, height, width, channels).permute(0, 3, 1, 2)
 
 
 def _save(ctx, inputs, output):

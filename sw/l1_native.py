@@ -39,10 +39,11 @@ def native_forward(x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
     """(N, C, H, W) and (O, C / groups, KH, KW) to (N, O, OH, OW), whose channels lie closest."""
     height, width = geometry.output_size(x.shape[2:], weight.shape[2:])
     vertical, horizontal = geometry.padding
-    depthwise = weight.shape[1] == 1
+    depthwise = _is_depthwise(weight, geometry)
     if depthwise:
         x = _channels_last(x, len(weight))
-    padded = functional.pad(x, (0, 0) * depthwise + (horizontal, horizontal, vertical, vertical)).contiguous()
+    around = (0, 0) * depthwise + (horizontal, horizontal, vertical, vertical)
+    padded = (functional.pad(x, around) if any(around) else x).contiguous()
     size = padded.shape[1:3] if depthwise else padded.shape[2:]
     result = x.new_empty(len(x), height, width, padded.shape[3] if depthwise else len(weight))
     _call("l1_depthwise_forward" if depthwise else "l1_forward", padded, _weights(weight, geometry), result,
@@ -51,20 +52,26 @@ def native_forward(x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
 
 
 def native_input_gradient(x: Tensor, weight: Tensor, gradient: Tensor, geometry: Geometry, sign: bool) -> Tensor:
-    """The gradient for `x` in its shape, contiguous; with the sign of ``w - x`` or, without `sign`, with its clip."""
+    """(N, C, H, W), whose channels lie closest; with the sign of ``w - x`` or, without `sign`, with its clip."""
     numbers = _numbers(x.shape, weight, geometry, gradient.shape[2:])
-    if weight.shape[1] > 1:
-        result = torch.empty_like(x, memory_format=torch.contiguous_format)
+    if not _is_depthwise(weight, geometry):
+        last = x.permute(0, 2, 3, 1).contiguous()
+        result = torch.empty_like(last)
         by_group = _whole_vectors(gradient.unflatten(1, (geometry.groups, -1)).permute(0, 3, 4, 1, 2))
-        _call("l1_input_gradient", x.contiguous(), _weights(weight, geometry), by_group, result,
+        _call("l1_input_gradient", last, _weights(weight, geometry), by_group, result,
               numbers=numbers, options=(int(sign),))
-        return result
+        return result.permute(0, 3, 1, 2)
     repeated = _channels_last(x, len(weight))
     result = torch.empty_like(repeated)
     _call("l1_depthwise_input_gradient", repeated, _weights(weight, geometry), _channels_last(gradient, len(weight)),
           result, numbers=numbers, options=(int(sign),))
     per_output = result[..., :len(weight)].unflatten(3, (geometry.groups, -1))
-    return per_output.sum(4).permute(0, 3, 1, 2).contiguous()
+    return per_output.sum(4).permute(0, 3, 1, 2)
+
+
+def _is_depthwise(weight: Tensor, geometry: Geometry) -> bool:
+    """Whether the depthwise kernels are better: with many outputs a channel, copies of the input cost more."""
+    return weight.shape[1] == 1 and geometry.groups > 1 and len(weight) <= 4 * geometry.groups
 
 
 def _numbers(shape: tuple[int, ...], weight: Tensor, geometry: Geometry, output: tuple[int, ...]) -> list[int]:
@@ -81,7 +88,7 @@ def _call(function: str, *tensors: Tensor, numbers: list[int], options: tuple[in
 
 def _weights(weight: Tensor, geometry: Geometry) -> Tensor:
     """(groups, channels, taps, whole vectors of a group's outputs); depthwise (taps, whole vectors of outputs)."""
-    if weight.shape[1] == 1:
+    if _is_depthwise(weight, geometry):
         return _whole_vectors(weight[:, 0].permute(1, 2, 0))
     return _whole_vectors(weight.unflatten(0, (geometry.groups, -1)).permute(0, 2, 3, 4, 1))
 
@@ -94,4 +101,5 @@ def _channels_last(x: Tensor, outputs: int) -> Tensor:
 def _whole_vectors(tensor: Tensor) -> Tensor:
     """The last dimension filled up with zeros to whole vectors, contiguous."""
     lanes = _library().l1_vector_bytes() // tensor.dtype.itemsize  # type: ignore[union-attr]
-    return functional.pad(tensor, (0, -tensor.shape[-1] % lanes)).contiguous()
+    missing = -tensor.shape[-1] % lanes
+    return (functional.pad(tensor, (0, missing)) if missing else tensor).contiguous()  # pad copies even nothing

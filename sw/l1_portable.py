@@ -48,7 +48,8 @@ def portable_input_gradient(x: Tensor, weight: Tensor, gradient: Tensor, geometr
                 torch.sub(kernel[:, output, :, None, None], window, out=buffer)
                 slope = buffer.sign_() if sign else buffer.clamp_(-1, 1)
                 total.addcmul_(slope, by_group[:, :, output, None])
-    return result[:, :, vertical:vertical + x.shape[2], horizontal:horizontal + x.shape[3]].contiguous()
+    inside = result[:, :, vertical:vertical + x.shape[2], horizontal:horizontal + x.shape[3]]
+    return inside.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
 
 
 def _padded(x: Tensor, geometry: Geometry) -> Tensor:

@@ -27,6 +27,8 @@ GEOMETRIES = {
     "depthwise, stride 2, dilation": (3, 9, 8, 3, (3, 3), (2, 2), (2, 2), (2, 2), 3),
     "depthwise, two outputs a channel": (5, 5, 6, 10, (3, 3), (1, 1), (1, 1), (1, 1), 5),
     "one channel, no groups": (1, 6, 6, 5, (3, 3), (2, 2), (1, 1), (1, 1), 1),
+    "one channel a group, many outputs": (2, 5, 6, 14, (3, 3), (1, 1), (1, 1), (1, 1), 2),
+    "channels that fill no block": (10, 5, 4, 6, (3, 3), (1, 1), (1, 1), (1, 1), 2),
     "nothing square": (4, 9, 7, 6, (1, 3), (2, 1), (0, 1), (1, 2), 2),
 }
 EVERY = pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES)

@@ -47,14 +47,19 @@ def _runner():
     return get_runner("verilator")
 
 
-def _build(verilog: str, environment: Mapping[str, str], everything_visible: bool) -> Path:
-    """Folder of the simulation program; made whole or not at all."""
+def _key(verilog: str, arguments: list[str]) -> str:
+    """Hash of all that the simulation program depends on: it loads cocotb's library from where that lies now."""
     import cocotb
 
+    parts = [verilog, toolchain.identity(), cocotb.__version__, str(cocotb.__file__), _PORTS, *arguments, *_TIMESCALE]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+def _build(verilog: str, environment: Mapping[str, str], everything_visible: bool) -> Path:
+    """Folder of the simulation program; made whole or not at all."""
     arguments = [*_BUILD_ARGS, *([] if everything_visible else [_ONLY_PORTS])]
-    key = "\0".join([verilog, toolchain.identity(), cocotb.__version__, _PORTS, *arguments, *_TIMESCALE])
     home = toolchain.cache_folder() / "cocotb"
-    folder = home / hashlib.sha256(key.encode()).hexdigest()[:24]
+    folder = home / _key(verilog, arguments)
     if (folder / _TOP).is_file():
         return folder
     home.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from nomul.gen.spec.cache import cache_home
 from nomul.gen.spec.errors import NomulError
 
 __all__ = ["ToolchainError", "cache_folder", "environment", "identity"]
@@ -20,14 +21,14 @@ class ToolchainError(NomulError):
 
 
 def cache_folder() -> Path:
-    """Where built simulators are kept: `$NOMUL_CACHE`, or `~/.cache/nomul`. Safe to delete at any time.
+    """Where built simulators are kept: see `nomul.gen.spec.cache.cache_home`.
 
     Raises
     ------
     ToolchainError
         If its path contains white space, in which make cannot build.
     """
-    folder = Path(os.environ.get("NOMUL_CACHE") or Path.home() / ".cache" / "nomul").absolute()
+    folder = cache_home()
     if len(str(folder).split()) != 1:
         raise ToolchainError(f"make cannot build in {str(folder)!r}, whose path contains white space; "
                              "set NOMUL_CACHE to another folder")

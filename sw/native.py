@@ -10,7 +10,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-__all__ = ["NativeError", "cache_folder", "load_library"]
+from nomul.gen.spec.cache import cache_home
+
+__all__ = ["NativeError", "load_library"]
 
 #: Not -ffast-math: with it, g++ makes the loaded library flush denormals to zero in the whole process.
 _FLAGS = ("-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-fno-signed-zeros", "-fno-trapping-math",
@@ -19,11 +21,6 @@ _FLAGS = ("-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-fno-signed-ze
 
 class NativeError(Exception):
     """The library cannot be built or loaded here; the caller falls back to PyTorch."""
-
-
-def cache_folder() -> Path:
-    """Where built libraries are kept: `$XDG_CACHE_HOME/nomul`, or `~/.cache/nomul`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nomul"
 
 
 def _processor() -> str:
@@ -53,7 +50,7 @@ def load_library(source: Path) -> ctypes.CDLL:
     try:
         version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True).stdout
         key = "\0".join([source.read_text(), *_FLAGS, version, _processor()])
-        library = cache_folder() / f"{source.stem}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.so"
+        library = cache_home() / f"{source.stem}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.so"
         if not library.exists():
             library.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=library.parent) as folder:

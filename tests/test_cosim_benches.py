@@ -1,6 +1,7 @@
+import cocotb
 import pytest
 
-from nomul.cosim import benches
+from nomul.cosim import benches, harness
 from nomul.cosim.harness import BenchError
 from nomul.sw import reference
 from nomul.sw.compile import compile_network
@@ -28,3 +29,10 @@ def test_accelerator_equals_the_reference_in_cocotb_and_a_wrong_bit_is_found():
     logits[1, 0] ^= 1
     with pytest.raises(BenchError, match="2 of 2 tests failed"):
         benches.run_network(compiled, images, logits)
+
+
+def test_simulators_of_another_installation_are_built_again(monkeypatch):
+    here = harness._key("module dut; endmodule", [])
+    assert harness._key("module dut; endmodule", []) == here
+    monkeypatch.setattr(cocotb, "__file__", "/elsewhere/cocotb/__init__.py")
+    assert harness._key("module dut; endmodule", []) != here

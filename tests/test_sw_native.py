@@ -1,6 +1,5 @@
 import pytest
 
-from nomul.sw import native
 from nomul.sw.native import NativeError, load_library
 
 SOURCE = 'extern "C" int answer() { return %d; }\n'
@@ -8,7 +7,7 @@ SOURCE = 'extern "C" int answer() { return %d; }\n'
 
 @pytest.fixture
 def source(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("NOMUL_CACHE", str(tmp_path / "cache"))
     load_library.cache_clear()
     yield tmp_path / "answer.cpp"
     load_library.cache_clear()
@@ -17,7 +16,7 @@ def source(tmp_path, monkeypatch):
 def test_it_compiles_once_and_then_takes_the_file(source, monkeypatch):
     source.write_text(SOURCE % 42)
     assert load_library(source).answer() == 42
-    built = list(native.cache_folder().iterdir())
+    built = list((source.parent / "cache").iterdir())
     assert [path.name.split("-")[0] for path in built] == ["answer"]
     load_library.cache_clear()
     before = built[0].stat().st_mtime_ns
@@ -37,7 +36,7 @@ def test_a_source_that_does_not_compile_is_an_error_and_leaves_nothing(source):
     source.write_text("nonsense")
     with pytest.raises(NativeError, match=r"g\+\+ failed: "):
         load_library(source)
-    assert list(native.cache_folder().iterdir()) == []
+    assert list((source.parent / "cache").iterdir()) == []
 
 
 def test_a_cache_that_cannot_be_written_is_an_error(source, tmp_path):

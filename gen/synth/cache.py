@@ -1,26 +1,20 @@
 """Results of slow tools, kept by the hash of everything that went into them."""
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from nomul.gen.spec.cache import cache_home
 from nomul.gen.synth.tools import ToolError
 
 __all__ = ["cache_folder", "kept"]
 
 
 def cache_folder() -> Path:
-    """Where results are kept: ``synth`` in `$NOMUL_CACHE`, `$XDG_CACHE_HOME/nomul`, or `~/.cache/nomul`.
-
-    Safe to delete at any time.
-    """
-    home = os.environ.get("NOMUL_CACHE")
-    if home:
-        return Path(home).absolute() / "synth"
-    return (Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nomul" / "synth").absolute()
+    """Where results are kept: ``synth`` in `nomul.gen.spec.cache.cache_home`."""
+    return cache_home() / "synth"
 
 
 def kept(home: Path, key: Sequence[str], make: Callable[[Path], None]) -> Path:

@@ -94,11 +94,13 @@ def test_wrong_name_of_the_top_module_is_an_error(tmp_path):
 
 def test_cells_that_the_fabric_does_not_have_are_refused(tmp_path, monkeypatch):
     def run(tool, arguments, folder, outputs, **options):
-        cells = {"a": {"type": "$mul", "connections": {}}, "b": {"type": "$scopeinfo", "connections": {}}}
-        (folder / "netlist.json").write_text(json.dumps({"modules": {"top": {"ports": {}, "cells": cells}}}))
+        types = ("$mul", "$scopeinfo", "LUT4", "part")
+        module = {"ports": {}, "attributes": {}, "cells": {kind: {"type": kind, "connections": {}} for kind in types}}
+        library = {"part": {"attributes": {"src": "design.v"}}, "LUT4": {"attributes": {"blackbox": "1"}}}
+        (folder / "netlist.json").write_text(json.dumps({"modules": {"top": module, **library}}))
 
     monkeypatch.setattr(module, "run_tool", run)
-    with pytest.raises(ToolError, match=r"^yosys left cells in .*netlist\.json that the fabric does not have: \$mul; "
+    with pytest.raises(ToolError, match=r"^yosys left cells in .*netlist\.json that the fabric does not have: \$mul, part; "
                                         r"see .*synthesis\.log$"):
         synthesize("", "top", "ecp5", cache=tmp_path)
 

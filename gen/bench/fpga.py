@@ -11,9 +11,9 @@ from typing import Any
 from nomul.gen.bench.harness import Harness
 from nomul.gen.bench.pes import BASELINE, PES, Size, build_array
 from nomul.gen.bench.row import Row, compared
-from nomul.gen.synth.place import place_and_route
+from nomul.gen.synth.place import Routed, place_and_route
 from nomul.gen.synth.synthesize import Resources, Synthesis, synthesize
-from nomul.gen.synth.targets import TARGETS
+from nomul.gen.synth.targets import TARGETS, TargetError
 from nomul.gen.synth.tools import tool_versions
 from nomul.gen.verilog import emit_verilog
 from nomul.hdl.fabric import FabricPlatform
@@ -71,17 +71,29 @@ def _measure(target: str, name: str, size: Size, seeds: int, step: Callable[[], 
 
     luts = each(lambda resources: resources.luts)
     shared = whole.resources.luts / operations - luts
-    routed = []
-    for seed in range(1, seeds + 1):
-        routed.append(place_and_route(whole, seed=seed))
-        step()
+    routed, not_routed = _route(whole, seeds, step)
     rates = [result.fmax_mhz for result in routed]
     return Row(target=target, pe=name, lanes=size.lanes, columns=size.columns, activation_bits=size.activation_bits,
                weight_bits=weight_bits, tool_versions=tool_versions(), luts_per_op=luts, shared_luts_per_op=shared,
                routed_luts_per_op=routed[0].luts / operations - shared if routed else None,
                ffs_per_op=each(lambda resources: resources.ffs) - weight_bits,
                carries_per_op=each(lambda resources: resources.carries), dsp=each(lambda resources: resources.dsps),
-               fmax_mhz=median(rates) if rates else None, fmax_seeds=rates)
+               fmax_mhz=median(rates) if rates else None, fmax_seeds=rates,
+               device=routed[0].device if routed else None, not_routed=not_routed)
+
+
+def _route(synthesis: Synthesis, seeds: int, step: Callable[[], None]) -> tuple[list[Routed], str | None]:
+    """The results of all seeds, or why there are none: DSP blocks are few, and no reason to lose the other arrays."""
+    routed: list[Routed] = []
+    reason = None
+    for seed in range(1, seeds + 1):
+        if reason is None:
+            try:
+                routed.append(place_and_route(synthesis, seed=seed))
+            except TargetError as error:
+                reason = str(error)
+        step()
+    return routed, reason
 
 
 def _synthesize(target: str, name: str, array: Any, step: Callable[[], None]) -> Synthesis:

@@ -36,6 +36,10 @@ class Row:
         Highest clock rate: the median over the seeds of place and route.
     fmax_seeds : list of float
         Highest clock rate with each seed, MHz.
+    device : str or None
+        What it was placed on: the smallest device of the target that has room.
+    not_routed : str or None
+        Why it was not placed although it was to be.
     library : str or None
         The cell library; None but on "asic", as all that follow.
     area_um2_per_op, shared_area_um2_per_op : float or None
@@ -64,6 +68,8 @@ class Row:
     dsp: float | None = None
     fmax_mhz: float | None = None
     fmax_seeds: list[float] = field(default_factory=list)
+    device: str | None = None
+    not_routed: str | None = None
     library: str | None = None
     area_um2_per_op: float | None = None
     shared_area_um2_per_op: float | None = None

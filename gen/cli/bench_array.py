@@ -112,6 +112,9 @@ def _show(rows: "Sequence[Row]") -> None:
         say("LUT, routed, carry, FF, DSP: of an operation per cycle, with its share of tree and accumulator, without "
             "the registers of x and w; shared: what all columns share, by operations; ratio: LUT by those of "
             "multiplier-rows")
+        for row in fpgas:
+            if row.not_routed:
+                say(f"{row.target} {row.pe} was not routed: {row.not_routed}")
     if chips:
         show_table([(row.library, row.pe, row.lanes, row.columns, f"{row.activation_bits},{row.weight_bits}",
                      _number(row.area_um2_per_op), _number(row.shared_area_um2_per_op), _number(row.delay_ns),

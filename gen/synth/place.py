@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nomul.gen.synth.cache import cache_folder, kept
-from nomul.gen.synth.synthesize import Resources, Synthesis
+from nomul.gen.synth.synthesize import Synthesis
 from nomul.gen.synth.targets import TARGETS, Device, Target, TargetError, find_target
 from nomul.gen.synth.tools import Progress, ToolError, run_tool, tool_version
 
@@ -56,8 +56,19 @@ class Routed:
     log: Path
 
 
-def _device(target: Target, resources: Resources) -> Device:
-    """The smallest device of the target that has room."""
+def _device(synthesis: Synthesis) -> Device:
+    """The smallest device of the target that has room for a design.
+
+    Raises
+    ------
+    TargetError
+        If the target is synthesized only, or the design does not fit its largest device.
+    """
+    target, resources = find_target(synthesis.target), synthesis.resources
+    if target.nextpnr is None:
+        routable = ", ".join(sorted(name for name, other in TARGETS.items() if other.nextpnr))
+        raise TargetError(f"designs for {target.name!r} are synthesized but not routed; targets with place and "
+                          f"route are {routable}")
     for device in target.devices:
         if (resources.luts <= _FILL * device.luts and resources.ffs <= _FILL * device.ffs
                 and resources.dsps <= device.dsps):
@@ -142,17 +153,12 @@ def place_and_route(synthesis: Synthesis, *, seed: int = 1, cache: Path | None =
     Raises
     ------
     TargetError
-        If the target is synthesized only, or the design does not fit its largest device.
+        As `_device`.
     ToolError
         If the tool is missing or fails, or if the design has no path between registers.
     """
-    target = find_target(synthesis.target)
-    if target.nextpnr is None:
-        routable = ", ".join(sorted(name for name, other in TARGETS.items() if other.nextpnr))
-        raise TargetError(f"designs for {target.name!r} are synthesized but not routed; targets with place and "
-                          f"route are {routable}")
-    tool = target.nextpnr
-    device = _device(target, synthesis.resources)
+    device, target = _device(synthesis), find_target(synthesis.target)
+    tool = str(target.nextpnr)
     netlist = _without_ports(synthesis.json)
     arguments = [*device.arguments, "--json", _NETLIST, "--seed", str(seed), "--timing-allow-fail",
                  "--report", _REPORT]

@@ -13,13 +13,19 @@ from nomul.hdl.tile import tile_layout
 __all__ = ["ProcessingArray"]
 
 
+def _kind(operator: str, config: Config) -> str:
+    """Name of the kind of processing element that an operator is computed with."""
+    return "unified" if config.unified and operator != "shift" else operator
+
+
 class ProcessingArray(wiring.Component):
     """One sum of `lanes` leaves per column and cycle.
 
     A pipeline of constant latency, one word per cycle, without back-pressure: input register, sub-arrays, output
-    register. There is a sub-array for each of the configuration's operators, all on the same input register, chosen
-    from at the output register. Registers load only valid data, and only in the sub-array of the operator: what does
-    not count does not switch, and costs no time in a simulation.
+    register. There is a sub-array for each of the configuration's operators, or one for both L1 and SIGN if its
+    processing elements are unified, all on the same input register, chosen from at the output register. Registers load
+    only valid data, and only in the sub-array of the operator: what does not count does not switch, and costs no time
+    in a simulation.
     The input register holds the one's complements of the activations, which is what the sub-arrays want. An L1 column
     gives ``2·Σ leaf - Σ z``, which is not negative.
 
@@ -52,7 +58,7 @@ class ProcessingArray(wiring.Component):
 
     def __init__(self, config: Config, tag_shape: ShapeLike):
         self._config = config
-        self._kinds = {Operator.from_key(key): kind_of(key, config) for key in config.operators}
+        self._kinds = {Operator.from_key(key): kind_of(_kind(key, config), config) for key in config.operators}
         # 2·Σ leaf - Σ z is largest for z = 0 and w = 2^A - 1: twice the largest sum of leaves.
         self.sum_bits = max(column_sum_bits(config, kind.leaf_bits) + kind.shared for kind in self._kinds.values())
         self.latency = 2 + column_latency(config)
@@ -80,14 +86,16 @@ class ProcessingArray(wiring.Component):
             m.d.sync += complements.eq(~self.i_activations.as_value())
         sums = Signal.like(self.o_sums, reset_less=True)
         m.d.comb += self.o_sums.eq(sums)
-        for operator, kind in self._kinds.items():
-            m.submodules[operator.key] = part = SubArray(self._config, kind.name)
-            chosen = Signal(name=f"{operator.key}_chosen")
-            # The last operator is also what an impossible one gives: its sums are those of nobody else.
-            others = Cat(self.i_operator == other for other in self._kinds if other is not operator)
-            last = operator is next(reversed(self._kinds))
+        kinds = {kind.name: kind for kind in self._kinds.values()}
+        for name, kind in kinds.items():
+            m.submodules[name] = part = SubArray(self._config, name)
+            chosen = Signal(name=f"{name}_chosen")
+            own = [self.i_operator == operator for operator, other in self._kinds.items() if other.name == name]
+            others = [self.i_operator == operator for operator, other in self._kinds.items() if other.name != name]
+            # The last kind is also what an impossible operator gives: its sums are those of nobody else.
+            last = name == next(reversed(kinds))
             m.d.comb += [
-                chosen.eq(~others.any() if last else self.i_operator == operator),
+                chosen.eq(~Cat(others).any() if last else Cat(own).any()),
                 part.activations.eq(complements), part.enables.eq(Cat(valid[1:-2]) & chosen.replicate(part.latency)),
             ]
             for column in range(self._config.columns):

@@ -55,14 +55,20 @@ def compile_network(network: IntegerNetwork, config: Config) -> CompiledNetwork:
 
 
 def choose_operators(layers: tuple[Layer, ...], config: Config) -> tuple[Layer, ...]:
-    """Layers whose operators the configuration has: SIGN runs as SHIFT by 0 where only that is there."""
+    """Layers whose operators the configuration has.
+
+    SIGN runs as SHIFT by 0 where only that is there, and where weights are 0 that unified processing elements lack.
+    """
     chosen: list[Layer] = []
     for layer in layers:
-        if isinstance(layer, ArrayLayer) and layer.operator.key not in config.operators:
-            if layer.operator is not Operator.SIGN or Operator.SHIFT.key not in config.operators:
+        if isinstance(layer, ArrayLayer):
+            missing = layer.operator.key not in config.operators
+            sign = layer.operator is Operator.SIGN
+            if sign and (missing or config.unified and not layer.weight.all()) and "shift" in config.operators:
+                layer = replace(layer, operator=Operator.SHIFT)
+            elif missing:
                 raise CompileError(f"layer {layer.name!r} needs the operator {layer.operator.key!r}, configuration "
                                    f"{config.name!r} has only {', '.join(config.operators)}: add it to operators")
-            layer = replace(layer, operator=Operator.SHIFT)
         chosen.append(layer)
     return tuple(chosen)
 

@@ -58,13 +58,13 @@ def lower_array(layer: ArrayLayer, source: Tensor, placed: dict[str, int], targe
                        "output_pixel_step": target["channel_words"]}
     weight = _all_weights(layer, source, groups * config.columns, words * config.lanes, config)
     return LoweredArray(descriptor, _weight_words(layer.operator, weight, groups, config),
-                        _parameter_words(layer, weight, config))
+                        _parameter_words(layer, weight, source.zero_point, config))
 
 
 def _all_weights(layer: ArrayLayer, source: Tensor, columns: int, lanes: int, config: Config) -> np.ndarray:
     """Every weight that the array sees, shape (columns, height, width, lanes): unused ones are pad weights."""
     encode(layer.operator, layer.weight, config)  # says which weight of the layer is out of range, before padding
-    pad = pad_weight(layer.operator, source.zero_point)
+    pad = pad_weight(layer.operator, source.zero_point, config)
     if layer.operator is Operator.L1 and pad >= 1 << config.l1_weight_bits:
         raise WeightError(f"unused lanes need the zero point {pad} of tensor {layer.input!r} as weight, above the "
                           f"largest l1 weight {(1 << config.l1_weight_bits) - 1}; raise l1_weight_bits")
@@ -78,17 +78,23 @@ def _weight_words(operator: Operator, weight: np.ndarray, groups: int, config: C
     """Words in the order group, tile, column; lane 0 in the low bits."""
     codes = encode(operator, weight, config).reshape(groups, config.columns, -1, config.lanes)
     words = codes.transpose(0, 2, 1, 3).reshape(-1, config.lanes)
-    bits = words[:, :, None] >> np.arange(config.weight_bits, dtype=np.uint8) & 1
-    return np.packbits(bits.reshape(len(words), -1), axis=1, bitorder="little")
+    bits = words[:, :, None] >> np.arange(config.weight_bits, dtype=words.dtype) & 1
+    return np.packbits(bits.astype(np.uint8).reshape(len(words), -1), axis=1, bitorder="little")
 
 
-def _parameter_words(layer: ArrayLayer, weight: np.ndarray, config: Config) -> np.ndarray:
+def _parameter_words(layer: ArrayLayer, weight: np.ndarray, zero_point: int, config: Config) -> np.ndarray:
     """One word a column, from bit 0: bias with fold (two's complement), magnitude of M (16), sign of M (1).
+
+    The bias makes up for what unused lanes add: with unified processing elements, where no weight is 0, it is not 0.
 
     Columns without a channel have bias and M 0, so that they give the zero point.
     """
     channels = len(layer.bias)
-    bias = (layer.bias + fold(layer.operator, weight[:channels], config)) & ((1 << config.accumulator_bits) - 1)
+    unused = 0
+    if layer.operator is not Operator.L1:
+        lanes = weight[0].size - layer.weight[0].size
+        unused = lanes * zero_point * pad_weight(layer.operator, zero_point, config)
+    bias = (layer.bias + fold(layer.operator, weight[:channels], config) - unused) & (1 << config.accumulator_bits) - 1
     multiplier = layer.multiplier.astype(np.int64)
     scale = np.abs(multiplier) | (multiplier < 0).astype(np.int64) << MULTIPLIER_BITS
     words = np.zeros(len(weight), dtype="<u8")

@@ -144,6 +144,8 @@ class Machine:
         x = taps[:, None, :]
         if operator is Operator.L1:
             return 2 * np.minimum(top - x + weights, top).sum(axis=2) - (top - x).sum(axis=2)
+        if operator is Operator.SIGN and self._config.unified:
+            return (x * weights + top).sum(axis=2)
         if operator is Operator.SHIFT:
             top = (1 << self._config.activation_bits + self._config.shift_exponents - 1) - 1
         products = x * np.abs(weights)

@@ -70,6 +70,8 @@ def random_array_layer(chance, config, name, source, source_name, *, samples=Non
 def _random_weight(chance, config, operator, shape):
     if operator is Operator.L1:
         return chance.integers(0, 1 << config.l1_weight_bits, shape)
+    if operator is Operator.SIGN and config.unified:
+        return chance.choice([-1, 1], shape)
     exponents = config.shift_exponents if operator is Operator.SHIFT else 1
     return chance.choice([-1, 0, 1], shape) << chance.integers(0, exponents, shape)
 

@@ -9,9 +9,9 @@ from nomul.gen.spec.config import Config
 from nomul.gen.spec.operators import Operator, WeightError, decode, encode, fold, pad_weight
 
 
-def config(exponents: int = 8, l1_bits: int = 8) -> Config:
+def config(exponents: int = 8, l1_bits: int = 8, unified: bool = False) -> Config:
     return Config(name="x", lanes=8, columns=8, operators=("l1", "shift", "sign"), shift_exponents=exponents,
-                  l1_weight_bits=l1_bits)
+                  l1_weight_bits=l1_bits, unified=unified)
 
 
 def allowed(operator: Operator, exponents: int = 8, l1_bits: int = 8) -> list[int]:
@@ -39,6 +39,30 @@ def test_every_allowed_weight_comes_back_from_its_code(operator, exponents):
 ])
 def test_codes_are_laid_out_as_documented(operator, weight, code):
     assert encode(operator, np.array([weight]), config())[0] == code
+
+
+@pytest.mark.parametrize(("operator", "weights", "codes"), [
+    (Operator.L1, [0, 255], [0, 255]), (Operator.SIGN, [1, -1], [256, 0]), (Operator.SHIFT, [0, -64], [16, 14]),
+])
+def test_codes_of_unified_elements_have_a_ninth_bit(operator, weights, codes):
+    unified = config(unified=True)
+    assert unified.weight_bits == 9
+    assert encode(operator, np.array(weights), unified).tolist() == codes
+    assert decode(operator, np.array(codes), unified).tolist() == weights
+
+
+def test_unified_elements_have_no_sign_weight_0():
+    with pytest.raises(WeightError, match=r"^weight 0 at \[1\] is not a sign weight; allowed are -1 and 1, as "
+                                          r"processing elements are unified$"):
+        encode(Operator.SIGN, np.array([1, 0]), config(unified=True))
+
+
+@given(st.lists(st.tuples(st.integers(0, 255), st.sampled_from([-1, 1])), min_size=1))
+def test_unified_leaf_sum_plus_fold_is_the_sum_of_signs(lanes):
+    """By the definition of the unified leaf: all ones for 1, the complement for -1."""
+    leaves = sum(2 * (255 if w > 0 else 255 - x) - (255 - x) for x, w in lanes)
+    weights = np.array([[w for _, w in lanes]])
+    assert leaves + int(fold(Operator.SIGN, weights, config(unified=True))[0]) == sum(x * w for x, w in lanes)
 
 
 @pytest.mark.parametrize(("operator", "weights", "message"), [
@@ -83,7 +107,7 @@ def test_leaf_sum_plus_fold_is_the_sum_of_the_operator(operator, data):
 
 @given(st.sampled_from(Operator), st.integers(0, 255))
 def test_unused_lane_adds_nothing(operator, zero_point):
-    weight = pad_weight(operator, zero_point)
+    weight = pad_weight(operator, zero_point, config())
     assert operator_sum(operator, [zero_point], [weight]) == 0
     assert leaf_sum(operator, [zero_point], [weight]) + int(fold(operator, np.array([[weight]]), config())[0]) == 0
 

@@ -15,7 +15,8 @@ from .hardware import small_config
 CONFIGS = [
     small_config(operators=operators, lanes=lanes, columns=columns, activation_bits=activation_bits,
                  l1_weight_bits=l1_weight_bits, shift_exponents=exponents, tree_levels_per_register=levels,
-                 leaf_register=levels != 0)
+                 leaf_register=levels != 0, unified=unified)
+    for unified in (False, True)
     for operators, lanes, columns, activation_bits, l1_weight_bits, exponents, levels in (
         (("l1", "shift", "sign"), 4, 4, 8, 8, 8, 1),
         (("l1",), 8, 2, 2, 2, 8, 2),
@@ -25,6 +26,7 @@ CONFIGS = [
         (("l1", "sign"), 2, 4, 4, 4, 8, 0),
         (("shift", "sign"), 8, 2, 6, 2, 4, 1),
     )
+    if not unified or {"l1", "sign"} <= set(operators)
 ]
 
 
@@ -33,7 +35,7 @@ def weight_codes(operator, config):
     largest = 1 << config.shift_exponents - 1
     weights = {Operator.L1: [0, (1 << config.l1_weight_bits) - 1, *range(1, (1 << config.l1_weight_bits) - 1)],
                Operator.SHIFT: [-largest, largest, 0, *(s << p for p in range(config.exponent_bits) for s in (1, -1))],
-               Operator.SIGN: [-1, 1, 0]}[operator]
+               Operator.SIGN: [-1, 1] if config.unified else [-1, 1, 0]}[operator]
     return encode(operator, np.array(weights), config).tolist()
 
 
@@ -87,7 +89,7 @@ def run(config, operator, words, gaps):
     return [(tag, sums) for _, tag, sums in seen]
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: "-".join(config.operators))
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: "-".join(config.operators) + "-unified" * config.unified)
 def test_columns_add_up_every_operator_with_new_weights_each_cycle(config):
     for key in config.operators:
         operator, dice = Operator.from_key(key), random.Random(key)

@@ -95,7 +95,7 @@ def random_layer(config, operator, chance):
         Operator.L1: lambda size: chance.integers(0, 2**config.l1_weight_bits, size),
         Operator.SHIFT: lambda size: chance.choice([-1, 0, 1], size) << chance.integers(
             0, config.shift_exponents, size),
-        Operator.SIGN: lambda size: chance.choice([-1, 0, 1], size),
+        Operator.SIGN: lambda size: chance.choice([-1, 1] if config.unified else [-1, 0, 1], size),
     }[operator]((groups * config.columns, kernel_height, kernel_width, channel_words * config.lanes))
     layer = {name: int(value) for name, value in {
         "opcode": Opcode.ARRAY, "operator": operator, "stride": stride,
@@ -147,6 +147,7 @@ CONFIGS = {
     "square": {},
     "more lanes": {"lanes": 8, "columns": 2, "requantizers": 2},
     "more columns": {"lanes": 2, "columns": 8, "block_pixels": 5, "requantizers": 3},
+    "unified": {"unified": True},
     "narrow": {"activation_bits": 4, "l1_weight_bits": 3, "shift_exponents": 4, "accumulator_bits": 20,
                "tree_levels_per_register": 0},
 }

@@ -176,6 +176,23 @@ def test_operator_that_the_array_lacks():
     rejects(residual_network(), "layer 'second' needs the operator 'sign'", operators=("l1",))
 
 
+def test_sign_weight_0_that_unified_elements_lack():
+    source = Tensor(3, 1, 1, 5, 0)
+    network = one_layer(source, [[[[1]], [[0]], [[-1]]]], operator=Operator.SIGN)
+    rejects(network, r"layer 'out': weight 0 at \[0, 1, 0, 0\] is not a sign weight; allowed are -1 and 1, as",
+            unified=True, operators=("l1", "sign"))
+    compiled = compile_network(network, small_config(unified=True))     # which has shift, too
+    assert descriptors(compiled)[0]["operator"] == Operator.SHIFT
+
+
+def test_unused_lanes_of_unified_elements_are_made_up_for_in_the_bias():
+    """Three inputs in four lanes: the fourth sees the zero point 5 and has the weight -1; T = 255 for each lane."""
+    network = one_layer(Tensor(3, 1, 1, 5, 0), [[[[1]], [[1]], [[-1]]]], operator=Operator.SIGN, bias=[7])
+    compiled = compile_network(network, small_config(unified=True))
+    assert integer(compiled.parameters)[0] % (1 << 24) == (7 + 5 - 4 * 255) % (1 << 24)
+    assert integer(compiled.weights)[0] == 256 | 256 << 9
+
+
 def test_activation_bits_that_differ():
     rejects(residual_network(), "has 8-bit activations, configuration 'test' has activation_bits 6",
             activation_bits=6, l1_weight_bits=6)

@@ -15,6 +15,7 @@ CONFIGS = {
     "8x8": {"lanes": 8, "columns": 8, "activation_bits": 6, "l1_weight_bits": 6, "operators": ("l1", "shift")},
     "16x2": {"lanes": 16, "columns": 2, "activation_bits": 7, "l1_weight_bits": 7, "accumulator_bits": 40},
     "2x16": {"lanes": 2, "columns": 16, "operators": ("sign", "l1")},
+    "8x2 unified": {"lanes": 8, "columns": 2, "operators": ("l1", "sign"), "unified": True},
 }
 
 

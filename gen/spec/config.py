@@ -64,6 +64,9 @@ class Config:
         Width of an L1 weight code (unsigned, on the activations' step), 2 to `activation_bits`.
     shift_exponents : int
         Number of exponents of a shift weight: ±2^0 .. ±2^(shift_exponents-1).
+    unified : bool
+        Whether one kind of processing element does both L1 and SIGN, for a cell more than L1 alone. A SIGN weight is 1
+        or -1 then, never 0, and weight codes take `activation_bits` + 1 bits.
     leaf_register : bool
         Whether a register follows the processing elements. It costs nothing on an FPGA; an ASIC is smaller without.
     tree_levels_per_register : int
@@ -100,6 +103,7 @@ class Config:
     activation_bits: int = 8
     l1_weight_bits: int = 8
     shift_exponents: int = 8
+    unified: bool = False
     leaf_register: bool = True
     tree_levels_per_register: int = 1
     accumulator_bits: int = 24
@@ -119,15 +123,19 @@ class Config:
                 shown = f"{allowed.start} to {allowed.stop - 1}" if isinstance(allowed, range) else \
                     f"one of {', '.join(map(str, allowed))}"
                 raise ConfigError(f"configuration {self.name!r}: {key} must be {shown}, not {value!r}")
-        if type(self.leaf_register) is not bool:
-            raise ConfigError(f"configuration {self.name!r}: leaf_register must be true or false, "
-                              f"not {self.leaf_register!r}")
+        for key in ("unified", "leaf_register"):
+            if type(getattr(self, key)) is not bool:
+                raise ConfigError(f"configuration {self.name!r}: {key} must be true or false, "
+                                  f"not {getattr(self, key)!r}")
         object.__setattr__(self, "operators", tuple(self.operators))
         if not self.operators or any(op not in OPERATORS for op in self.operators) \
                 or len(set(self.operators)) != len(self.operators):
             raise ConfigError(f"configuration {self.name!r}: operators must be a choice of "
                               f"{', '.join(OPERATORS)}, each at most once, not {list(self.operators)!r}")
         object.__setattr__(self, "operators", tuple(op for op in OPERATORS if op in self.operators))
+        if self.unified and not {"l1", "sign"} <= set(self.operators):
+            raise ConfigError(f"configuration {self.name!r}: unified processing elements are for the operators l1 and "
+                              f"sign together, and operators are {', '.join(self.operators)}; leave out unified")
         if self.l1_weight_bits > self.activation_bits:
             raise ConfigError(f"configuration {self.name!r}: l1_weight_bits must not exceed activation_bits "
                               f"({self.activation_bits}), not {self.l1_weight_bits}")
@@ -149,6 +157,8 @@ class Config:
 
     def operator_weight_bits(self, operator: str) -> int:
         """Bits of one weight code of `operator`."""
+        if self.unified and operator != "shift":
+            return self.activation_bits + 1
         return {"l1": self.l1_weight_bits, "shift": self.exponent_bits + 2, "sign": 2}[operator]
 
     @property

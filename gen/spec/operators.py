@@ -14,6 +14,9 @@ SIGN      ``±x`` or 0           ``x``, ``z`` or 0                     ``Σ leaf
 
 The L1 row: for ``z + w <= T`` (that is ``w <= x``) it is ``z + w - T = w - x``, else ``T - z - w = x - w``. The others
 are one's complements, in which a negative number is its magnitude with every bit inverted.
+
+Where the configuration's processing elements are *unified*, SIGN has no weight 0 and is computed like L1: its leaf is
+``T`` for 1 and ``z`` for -1, the column adds ``2·Σ leaf - Σ z`` in one cycle, and the fold is ``-T`` for each weight.
 """
 
 from enum import IntEnum
@@ -56,7 +59,7 @@ def weight_limits(operator: Operator, config: Config) -> str:
     return {
         Operator.L1: f"integers 0 to {2**config.l1_weight_bits - 1}",
         Operator.SHIFT: f"0 and ±2^p with p from 0 to {config.shift_exponents - 1}",
-        Operator.SIGN: "-1, 0 and 1",
+        Operator.SIGN: "-1 and 1, as processing elements are unified" if config.unified else "-1, 0 and 1",
     }[operator]
 
 
@@ -64,17 +67,18 @@ def encode(operator: Operator, weights: np.ndarray, config: Config) -> np.ndarra
     """Weight codes of integer weights.
 
     L1: the weight itself. SHIFT, from bit 0: exponent (`config.exponent_bits`), negative (1), zero (1); the weight 0
-    has exponent and negative 0. SIGN, from bit 0: positive (1), zero (1); the weight 0 counts as positive.
+    has exponent and negative 0. SIGN, from bit 0: positive (1), zero (1); the weight 0 counts as positive. SIGN with
+    unified processing elements: positive, above A zeros.
 
     Parameters
     ----------
     weights : integer array of any shape
-        L1: codes on the activations' step. SHIFT: 0 or ±2^p. SIGN: -1, 0, 1.
+        L1: codes on the activations' step. SHIFT: 0 or ±2^p. SIGN: -1, 0, 1; without 0 if unified.
 
     Returns
     -------
     np.ndarray
-        uint8, same shape.
+        uint8, or uint16 if a code has more than 8 bits; same shape.
 
     Raises
     ------
@@ -91,13 +95,18 @@ def encode(operator: Operator, weights: np.ndarray, config: Config) -> np.ndarra
         valid = ((magnitude & (magnitude - 1)) == 0) & (magnitude <= 1 << largest)
         exponent = np.where(magnitude > 0, np.log2(np.maximum(magnitude, 1)).astype(np.int64), 0)
         zero = (weights == 0).astype(np.int64) << 1
-        codes = (zero | (weights < 0)) << config.exponent_bits | exponent if operator is Operator.SHIFT else \
-            zero | (weights >= 0)
+        if operator is Operator.SHIFT:
+            codes = (zero | (weights < 0)) << config.exponent_bits | exponent
+        elif config.unified:
+            valid &= weights != 0
+            codes = (weights > 0).astype(np.int64) << config.activation_bits
+        else:
+            codes = zero | (weights >= 0)
     if not valid.all():
         where = tuple(int(i) for i in np.argwhere(~valid)[0])
         raise WeightError(f"weight {int(weights[where])} at {list(where)} is not a {operator.key} weight; "
                           f"allowed are {weight_limits(operator, config)}")
-    return codes.astype(np.uint8)
+    return codes.astype(np.uint8 if config.operator_weight_bits(operator.key) <= 8 else np.uint16)
 
 
 def decode(operator: Operator, codes: np.ndarray, config: Config) -> np.ndarray:
@@ -105,6 +114,8 @@ def decode(operator: Operator, codes: np.ndarray, config: Config) -> np.ndarray:
     codes = np.asarray(codes).astype(np.int64)
     if operator is Operator.L1:
         return codes & (2**config.l1_weight_bits - 1)
+    if operator is Operator.SIGN and config.unified:
+        return np.where(codes >> config.activation_bits & 1, 1, -1)
     bits = config.exponent_bits if operator is Operator.SHIFT else 0
     magnitude = np.int64(1) << (codes & ((1 << bits) - 1))
     negative = (codes >> bits & 1) == (operator is Operator.SHIFT)
@@ -127,9 +138,14 @@ def fold(operator: Operator, weights: np.ndarray, config: Config) -> np.ndarray:
     flat = np.asarray(weights).astype(np.int64).reshape(len(weights), -1)
     bits = config.activation_bits + (config.shift_exponents - 1 if operator is Operator.SHIFT else 0)
     ones = (1 << bits) - 1
-    return -(flat + ones).sum(axis=1) if operator is Operator.L1 else -ones * (flat < 0).sum(axis=1)
+    if operator is Operator.L1:
+        return -(flat + ones).sum(axis=1)
+    folded = np.ones_like(flat) if operator is Operator.SIGN and config.unified else flat < 0
+    return -ones * folded.sum(axis=1)
 
 
-def pad_weight(operator: Operator, zero_point: int) -> int:
-    """The weight of an unused lane, whose activation is always `zero_point`: its op is 0."""
+def pad_weight(operator: Operator, zero_point: int, config: Config) -> int:
+    """The weight of an unused lane, whose activation is always `zero_point`: its op is 0 but where no weight is 0."""
+    if operator is Operator.SIGN:
+        return -1 if config.unified else 0
     return zero_point if operator is Operator.L1 else 0

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from nomul.gen.asic.activity import Activity
+from nomul.gen.asic.cells import Pin, Power
 from nomul.gen.asic.functions import function
-from nomul.gen.asic.library import Library, Pin, Power
+from nomul.gen.asic.library import Library
 from nomul.gen.asic.netlist import Instance, Netlist
 from nomul.gen.asic.timing import CLOCK_SLEW, Timing, loads
 

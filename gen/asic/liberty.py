@@ -1,7 +1,7 @@
 """Reads the Liberty format: nested groups of attributes, as every standard-cell library is delivered in.
 
 PyPI's `liberty-parser` reads it as well, but is GPL (nomul is MIT), and gives no more than these two pages do: the
-meaning of the groups is in `nomul.gen.asic.library` either way.
+meaning of the groups is in `nomul.gen.asic.cell_reader` either way.
 """
 
 import re

@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from nomul.gen.asic.cells import Cell, Pin, Register
 from nomul.gen.asic.errors import AsicError
-from nomul.gen.asic.library import Cell, Library, Pin, Register
+from nomul.gen.asic.library import Library
 
 __all__ = ["FlipFlop", "Instance", "Netlist", "read_netlist"]
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
 
-from nomul.gen.asic.library import Arc, Library, Pin
+from nomul.gen.asic.cells import Arc, Pin
+from nomul.gen.asic.library import Library
 from nomul.gen.asic.netlist import Instance, Netlist
 
 __all__ = ["CLOCK_SLEW", "WIRE", "Timing", "loads", "time"]

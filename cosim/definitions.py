@@ -59,7 +59,13 @@ def _unified(x: Value, code: Value, config: Config) -> _Lane:
     return _Lane(~plus | ~code[:-1].any(), Mux(plus, top, l1.leaf), l1.fold, Mux(plus, x, l1.result))
 
 
-_LANES = {"l1": _l1, "sign": _sign, "shift": _shift, "unified": _unified}
+def _minimum(x: Value, code: Value, config: Config) -> _Lane:
+    top = (1 << config.activation_bits) - 1
+    largest = Mux(x > code, x, code)
+    return _Lane(Const(1), (top - largest)[:config.activation_bits], code - top, -abs(x - code))
+
+
+_LANES = {"l1": _l1, "minimum": _minimum, "sign": _sign, "shift": _shift, "unified": _unified}
 
 
 class SubArrayClaim(wiring.Component):

@@ -1,21 +1,18 @@
 """The processing array: a sub-array of lanes × columns processing elements for each operator, side by side."""
 
+from typing import Any
+
 from amaranth.hdl import Cat, Module, ShapeLike, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.operators import Operator
-from nomul.hdl.pe import kind_of
+from nomul.hdl.pe import ProcessingElement, kind_for
 from nomul.hdl.subarray import SubArray, column_latency, column_sum_bits
 from nomul.hdl.tile import tile_layout
 
 __all__ = ["ProcessingArray"]
-
-
-def _kind(operator: str, config: Config) -> str:
-    """Name of the kind of processing element that an operator is computed with."""
-    return "unified" if config.unified and operator != "shift" else operator
 
 
 class ProcessingArray(wiring.Component):
@@ -27,7 +24,7 @@ class ProcessingArray(wiring.Component):
     only valid data, and only in the sub-array of the operator: what does not count does not switch, and costs no time
     in a simulation.
     The input register holds the one's complements of the activations, which is what the sub-arrays want. An L1 column
-    gives ``2·Σ leaf - Σ z``, which is not negative.
+    gives ``2·Σ leaf - Σ z``, or with `l1_minimum` ``2·Σ leaf + Σ x``, which is not negative.
 
     Parameters
     ----------
@@ -58,7 +55,7 @@ class ProcessingArray(wiring.Component):
 
     def __init__(self, config: Config, tag_shape: ShapeLike):
         self._config = config
-        self._kinds = {Operator.from_key(key): kind_of(_kind(key, config), config) for key in config.operators}
+        self._kinds = {Operator.from_key(key): kind_for(key, config) for key in config.operators}
         # 2·Σ leaf - Σ z is largest for z = 0 and w = 2^A - 1: twice the largest sum of leaves.
         self.sum_bits = max(column_sum_bits(config, kind.leaf_bits) + kind.shared for kind in self._kinds.values())
         self.latency = 2 + column_latency(config)
@@ -102,11 +99,17 @@ class ProcessingArray(wiring.Component):
                 m.d.comb += [part.weights[column][lane].eq(self.weights[column][lane])
                              for lane in range(self._config.lanes)]
             with m.If(chosen & valid[-2]):
-                m.d.sync += [
-                    target.eq((source << 1) - part.shared if kind.shared else source)
-                    for target, source in zip(sums, part.sums, strict=True)
-                ]
+                m.d.sync += [target.eq(self._sum(kind, source, part.shared if kind.shared else 0))
+                             for target, source in zip(sums, part.sums, strict=True)]
         return m
+
+    def _sum(self, kind: ProcessingElement, leaves: Any, shared: Any) -> Any:
+        """What a column gives, of hardware values or of numbers: never negative."""
+        if not kind.shared:
+            return leaves
+        if kind.name == "minimum":              # Σ x is shared, too
+            return (leaves << 1) + (self._config.lanes * ((1 << self._config.activation_bits) - 1) - shared)
+        return (leaves << 1) - shared
 
     def model(self, operator: Operator, activations: list[int], weights: list[list[int]]) -> list[int]:
         """The sum of each column in plain Python.
@@ -122,4 +125,5 @@ class ProcessingArray(wiring.Component):
         """
         kind, top = self._kinds[operator], (1 << self._config.activation_bits) - 1
         sums = [sum(kind.model(x, code) for x, code in zip(activations, column, strict=True)) for column in weights]
-        return [2 * total - sum(top - x for x in activations) for total in sums] if kind.shared else sums
+        shared = sum(top - x for x in activations)
+        return [self._sum(kind, total, shared) for total in sums]

@@ -9,12 +9,12 @@ tree, which has inputs to spare; elsewhere it is the synchronous set or reset of
 flip-flop has. Either way a gate takes no look-up table.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 from nomul.gen.spec.config import Config
 from nomul.hdl.fabric import Fabric, Operand
 
-__all__ = ["KINDS", "L1", "ProcessingElement", "Shift", "Sign", "Unified", "kind_of"]
+__all__ = ["KINDS", "L1", "Minimum", "ProcessingElement", "Shift", "Sign", "Unified", "kind_for", "kind_of"]
 
 
 class ProcessingElement:
@@ -32,7 +32,7 @@ class ProcessingElement:
     leaf_bits : int
         Bits of a leaf, which is unsigned.
     shared : bool
-        Whether a column's sum stands for ``2·Σ leaf - Σ z``; a tree for ``Σ z`` serves all columns.
+        Whether a column's sum stands for ``2·Σ leaf - Σ z`` and a constant; a tree for ``Σ z`` serves all columns.
     """
 
     name: str
@@ -128,6 +128,40 @@ class L1(Unified):
         return self._config.l1_weight_bits
 
 
+class Minimum(ProcessingElement):
+    """L1 by comparison: ``min(z, 2^A - 1 - w)``, the leaf of `L1` less w. Code: w.
+
+    The carry of z + w tells which is less. Cells that are not paid by the adder, as on an ASIC, need a comparator and a
+    multiplexer only, no sums.
+    """
+
+    name = "minimum"
+    shared = True
+
+    def _weight_bits(self) -> int:
+        return self._config.l1_weight_bits
+
+    def leaves(self, m, fabric, complements, weights, enable):
+        bits = self._config.activation_bits
+        operands = []
+        for lane, (z, weight) in enumerate(zip(complements, weights, strict=True)):
+            total = Signal(bits + 1, name=f"total{lane}")
+            m.d.comb += total.eq(z + weight)
+            rest = bits - len(weight)
+            leaf = Mux(total[bits], Cat(~weight, Const((1 << rest) - 1, rest)), z)
+            if self._config.leaf_register:
+                held = Signal(bits, name=f"leaf{lane}", reset_less=True)
+                with m.If(enable):
+                    m.d.sync += held.eq(leaf)
+                leaf = held
+            operands.append(Operand(leaf))
+        return operands
+
+    def model(self, x, code):
+        top = (1 << self._config.activation_bits) - 1
+        return min(top - x, top - code)
+
+
 class Sign(ProcessingElement):
     """x for the weight 1, z for -1, 0 for 0. Code from bit 0: positive, zero (which goes with positive)."""
 
@@ -212,7 +246,7 @@ class Shift(ProcessingElement):
 
 
 #: Every kind by its name.
-KINDS: dict[str, type[ProcessingElement]] = {kind.name: kind for kind in (L1, Sign, Shift, Unified)}
+KINDS: dict[str, type[ProcessingElement]] = {kind.name: kind for kind in (L1, Minimum, Sign, Shift, Unified)}
 
 
 def kind_of(name: str, config: Config) -> ProcessingElement:
@@ -226,3 +260,10 @@ def kind_of(name: str, config: Config) -> ProcessingElement:
     if name not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {name!r}")
     return KINDS[name](config)
+
+
+def kind_for(operator: str, config: Config) -> ProcessingElement:
+    """The kind of PE that an operator is computed with in a configuration."""
+    if config.unified and operator != "shift":
+        return kind_of("unified", config)
+    return kind_of("minimum" if config.l1_minimum and operator == "l1" else operator, config)

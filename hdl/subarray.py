@@ -72,7 +72,7 @@ class SubArray(wiring.Component):
     config : Config
         Gives lanes, columns, widths and registers.
     kind : str
-        "l1", "sign", "shift" or "unified".
+        A key of `nomul.hdl.pe.KINDS`.
 
     Members
     -------

@@ -143,7 +143,9 @@ class Machine:
         top = (1 << self._config.activation_bits) - 1
         x = taps[:, None, :]
         if operator is Operator.L1:
-            return 2 * np.minimum(top - x + weights, top).sum(axis=2) - (top - x).sum(axis=2)
+            if self._config.l1_minimum:
+                return (2 * np.minimum(top - x, top - weights) + x).sum(axis=2)
+            return (2 * np.minimum(top - x + weights, top) - (top - x)).sum(axis=2)
         if operator is Operator.SIGN and self._config.unified:
             return (x * weights + top).sum(axis=2)
         if operator is Operator.SHIFT:

@@ -37,8 +37,9 @@ def weights_of(kind, config):
     bits = config.activation_bits
     if kind == "unified":
         return np.array([0, 1 << bits, *range(1, 1 << bits)])
-    weights = {"l1": [0, (1 << config.l1_weight_bits) - 1, *range(1, (1 << config.l1_weight_bits) - 1)],
-               "sign": [-1, 1, 0],
+    if kind in ("l1", "minimum"):
+        return np.array([0, (1 << config.l1_weight_bits) - 1, *range(1, (1 << config.l1_weight_bits) - 1)])
+    weights = {"sign": [-1, 1, 0],
                "shift": [s << p for p in reversed(range(config.shift_exponents)) for s in (-1, 1)] + [0]}[kind]
     return encode(Operator.from_key(kind), np.array(weights), config).astype(np.int64)
 
@@ -63,6 +64,8 @@ def definition(kind, config, x, w):
         plus = w > top
         distance = np.abs(x - w)
         return np.where(plus, x, -distance).sum(axis=2), np.where(plus, -top, -w - top).sum(axis=2)
+    if kind == "minimum":
+        return -np.abs(x - w).sum(axis=2), (w - (1 << config.activation_bits) + 1).sum(axis=2)
     operator = Operator.from_key(kind)
     weights = decode(operator, w, config)
     results = -np.abs(x - weights) if operator is Operator.L1 else x * weights
@@ -115,7 +118,7 @@ def test_every_sub_array_of_full_width_is_its_definition_and_its_model(name):
         for n in (*range(100), *range(1000, 1100)):
             golden, complements = dut.model(x[n].tolist(), w[n].tolist())
             assert sums[n].tolist() == golden, part
-            assert kind not in ("l1", "unified") or shared[n, 0] == complements
+            assert kind not in ("l1", "minimum", "unified") or shared[n, 0] == complements
 
 
 def test_extremes_of_full_width_by_hand():

@@ -44,8 +44,9 @@ def test_operators_are_sorted_so_that_their_order_does_not_change_the_hash():
 
 def test_hash_ignores_the_name_and_nothing_else():
     other = {"lanes": 16, "columns": 16, "operators": ("l1", "shift"), "activation_bits": 7, "l1_weight_bits": 7,
-             "shift_exponents": 4, "unified": True, "leaf_register": False, "tree_levels_per_register": 2,
-             "accumulator_bits": 25, "block_pixels": 65, "requantizers": 2, "program_layers": 33, "weight_words": 4097, "parameter_words": 513,
+             "shift_exponents": 4, "unified": True, "l1_minimum": True, "leaf_register": False,
+             "tree_levels_per_register": 2, "accumulator_bits": 25, "block_pixels": 65,
+             "requantizers": 2, "program_layers": 33, "weight_words": 4097, "parameter_words": 513,
              "activation_words": 2049, "result_words": 65, "frame_bytes": 2048}
     assert set(other) == {field.name for field in dataclasses.fields(Config)} - {"name"}
     base = {**BASE, "l1_weight_bits": 6, "operators": ("l1", "sign")}
@@ -56,7 +57,7 @@ def test_hash_ignores_the_name_and_nothing_else():
 
 def test_hash_is_sixteen_digits_and_the_same_in_every_process():
     """Worked out with sha256sum from the JSON text: a change breaks every artifact that exists."""
-    assert config().hash == "a8b1c1e08c0cbb5f"
+    assert config().hash == "1d92da3c179cf0a1"
 
 
 @pytest.mark.parametrize(("changes", "message"), [
@@ -73,6 +74,8 @@ def test_hash_is_sixteen_digits_and_the_same_in_every_process():
     ({"unified": True, "operators": ("l1", "shift")}, (
         "configuration 'x': unified processing elements are for the operators l1 and sign together, and operators are "
         "l1, shift; leave out unified")),
+    ({"unified": True, "l1_minimum": True, "operators": ("l1", "sign")}, (
+        "configuration 'x': unified processing elements add and saturate; leave out unified or l1_minimum")),
     ({"leaf_register": 1}, "configuration 'x': leaf_register must be true or false, not 1"),
     ({"tree_levels_per_register": 7}, "configuration 'x': tree_levels_per_register must be 0 to 6, not 7"),
     ({"accumulator_bits": 48}, "configuration 'x': accumulator_bits must be 12 to 40, not 48"),

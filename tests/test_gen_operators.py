@@ -9,9 +9,9 @@ from nomul.gen.spec.config import Config
 from nomul.gen.spec.operators import Operator, WeightError, decode, encode, fold, pad_weight
 
 
-def config(exponents: int = 8, l1_bits: int = 8, unified: bool = False) -> Config:
+def config(exponents: int = 8, l1_bits: int = 8, **forms: bool) -> Config:
     return Config(name="x", lanes=8, columns=8, operators=("l1", "shift", "sign"), shift_exponents=exponents,
-                  l1_weight_bits=l1_bits, unified=unified)
+                  l1_weight_bits=l1_bits, **forms)
 
 
 def allowed(operator: Operator, exponents: int = 8, l1_bits: int = 8) -> list[int]:
@@ -63,6 +63,13 @@ def test_unified_leaf_sum_plus_fold_is_the_sum_of_signs(lanes):
     leaves = sum(2 * (255 if w > 0 else 255 - x) - (255 - x) for x, w in lanes)
     weights = np.array([[w for _, w in lanes]])
     assert leaves + int(fold(Operator.SIGN, weights, config(unified=True))[0]) == sum(x * w for x, w in lanes)
+
+
+@given(st.lists(st.tuples(st.integers(0, 255), st.integers(0, 255)), min_size=1))
+def test_l1_minimum_leaf_sum_plus_fold_is_the_distance(lanes):
+    sums = sum(2 * (255 - max(x, w)) + x for x, w in lanes)
+    weights = np.array([[w for _, w in lanes]])
+    assert sums + int(fold(Operator.L1, weights, config(l1_minimum=True))[0]) == -sum(abs(x - w) for x, w in lanes)
 
 
 @pytest.mark.parametrize(("operator", "weights", "message"), [

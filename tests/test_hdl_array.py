@@ -15,8 +15,8 @@ from .hardware import small_config
 CONFIGS = [
     small_config(operators=operators, lanes=lanes, columns=columns, activation_bits=activation_bits,
                  l1_weight_bits=l1_weight_bits, shift_exponents=exponents, tree_levels_per_register=levels,
-                 leaf_register=levels != 0, unified=unified)
-    for unified in (False, True)
+                 leaf_register=levels != 0, **dict.fromkeys(forms, True))
+    for forms in ((), ("unified",), ("l1_minimum",))
     for operators, lanes, columns, activation_bits, l1_weight_bits, exponents, levels in (
         (("l1", "shift", "sign"), 4, 4, 8, 8, 8, 1),
         (("l1",), 8, 2, 2, 2, 8, 2),
@@ -26,7 +26,7 @@ CONFIGS = [
         (("l1", "sign"), 2, 4, 4, 4, 8, 0),
         (("shift", "sign"), 8, 2, 6, 2, 4, 1),
     )
-    if not unified or {"l1", "sign"} <= set(operators)
+    if forms != ("unified",) or {"l1", "sign"} <= set(operators)
 ]
 
 
@@ -89,7 +89,8 @@ def run(config, operator, words, gaps):
     return [(tag, sums) for _, tag, sums in seen]
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: "-".join(config.operators) + "-unified" * config.unified)
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: "-".join(config.operators) + "-unified" * config.unified
+                         + "-minimum" * config.l1_minimum)
 def test_columns_add_up_every_operator_with_new_weights_each_cycle(config):
     for key in config.operators:
         operator, dice = Operator.from_key(key), random.Random(key)

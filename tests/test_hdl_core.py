@@ -148,6 +148,7 @@ CONFIGS = {
     "more lanes": {"lanes": 8, "columns": 2, "requantizers": 2},
     "more columns": {"lanes": 2, "columns": 8, "block_pixels": 5, "requantizers": 3},
     "unified": {"unified": True},
+    "minimum": {"l1_minimum": True, "leaf_register": False, "tree_levels_per_register": 0},
     "narrow": {"activation_bits": 4, "l1_weight_bits": 3, "shift_exponents": 4, "accumulator_bits": 20,
                "tree_levels_per_register": 0},
 }

@@ -33,6 +33,8 @@ CONFIGS = [configuration(2, 2, 2), configuration(5, 3, 4), configuration(8, 8, 8
 def codes_of(kind, config):
     if kind == "unified":
         return [*range(1 << config.activation_bits), 1 << config.activation_bits]
+    if kind == "minimum":
+        return [*range(1 << config.l1_weight_bits)]
     weights = {"l1": range(1 << config.l1_weight_bits), "sign": (-1, 0, 1),
                "shift": (0, *(s << p for p in range(config.shift_exponents) for s in (1, -1)))}[kind]
     return encode(Operator.from_key(kind), np.array(weights), config).tolist()
@@ -76,7 +78,7 @@ def test_sub_array_is_its_model_and_the_model_is_the_definition(kind, config, fa
     for (x, weights), (sums, shared) in zip(words, seen, strict=True):
         golden, complements = dut.model(x, weights)
         assert sums == golden
-        assert shared == (complements if kind in ("l1", "unified") else None)
+        assert shared == (complements if kind in ("l1", "minimum", "unified") else None)
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"A{config.activation_bits}")
@@ -85,6 +87,7 @@ def test_l1_leaf_gives_the_distance(config):
     for x in range(top + 1):
         for w in range(1 << config.l1_weight_bits):
             assert 2 * pe.model(x, w) - (top - x + w) - top == -abs(x - w)
+            assert kind_of("minimum", config).model(x, w) == top - max(x, w)
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"A{config.activation_bits}")
@@ -146,7 +149,7 @@ def test_leaf_registers_hold_while_their_enable_is_low():
 
 
 def test_unknown_kind_is_refused():
-    with pytest.raises(ValueError, match=r"^kind must be one of l1, sign, shift, unified, not 'mac'$"):
+    with pytest.raises(ValueError, match=r"^kind must be one of l1, minimum, sign, shift, unified, not 'mac'$"):
         kind_of("mac", CONFIGS[0])
 
 

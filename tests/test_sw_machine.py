@@ -16,6 +16,7 @@ CONFIGS = {
     "16x2": {"lanes": 16, "columns": 2, "activation_bits": 7, "l1_weight_bits": 7, "accumulator_bits": 40},
     "2x16": {"lanes": 2, "columns": 16, "operators": ("sign", "l1")},
     "8x2 unified": {"lanes": 8, "columns": 2, "operators": ("l1", "sign"), "unified": True},
+    "4x4 minimum": {"operators": ("l1",), "l1_minimum": True},
 }
 
 

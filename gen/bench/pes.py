@@ -9,6 +9,7 @@ from nomul.gen.bench.plain import TextbookL1, ToolMultiplier
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.errors import NomulError
 from nomul.hdl.fabric import FABRICS
+from nomul.hdl.pe import kind_for
 from nomul.hdl.subarray import SubArray
 
 __all__ = ["BASELINE", "PES", "Pe", "PeError", "Size", "build_array", "configuration", "with_baseline"]
@@ -60,7 +61,7 @@ class Pe:
 
 #: Every array by its name: ours, and after them what they are compared with, which no accelerator can have.
 PES = {
-    "l1": Pe("-|x - w|", lambda config, _: SubArray(config, "l1")),
+    "l1": Pe("-|x - w|", lambda config, _: SubArray(config, kind_for("l1", config).name)),
     "sign": Pe("x, 0 or -x", lambda config, _: SubArray(config, "sign")),
     "shift4": Pe("±x·2^p for p from 0 to 3, or 0", lambda config, _: SubArray(config, "shift"), shift_exponents=4),
     "shift8": Pe("±x·2^p for p from 0 to 7, or 0", lambda config, _: SubArray(config, "shift")),
@@ -98,7 +99,8 @@ def configuration(name: str, target: str, size: Size) -> Config:
     fabric = FABRICS[target]
     return Config(name="bench", lanes=size.lanes, columns=size.columns, operators=("l1",),
                   activation_bits=size.activation_bits, l1_weight_bits=size.weight_bits,
-                  shift_exponents=PES[name].shift_exponents, leaf_register=fabric.leaf_register,
+                  shift_exponents=PES[name].shift_exponents,
+                  l1_minimum=fabric.l1_minimum, leaf_register=fabric.leaf_register,
                   tree_levels_per_register=fabric.tree_levels_per_register,
                   result_words=max(64, size.columns), frame_bytes=4096)
 

@@ -67,6 +67,9 @@ class Config:
     unified : bool
         Whether one kind of processing element does both L1 and SIGN, for a cell more than L1 alone. A SIGN weight is 1
         or -1 then, never 0, and weight codes take `activation_bits` + 1 bits.
+    l1_minimum : bool
+        Whether L1 processing elements compare and select instead of adding and saturating: smaller on an ASIC, larger
+        on an FPGA. Not for unified ones.
     leaf_register : bool
         Whether a register follows the processing elements. It costs nothing on an FPGA; an ASIC is smaller without.
     tree_levels_per_register : int
@@ -104,6 +107,7 @@ class Config:
     l1_weight_bits: int = 8
     shift_exponents: int = 8
     unified: bool = False
+    l1_minimum: bool = False
     leaf_register: bool = True
     tree_levels_per_register: int = 1
     accumulator_bits: int = 24
@@ -123,7 +127,7 @@ class Config:
                 shown = f"{allowed.start} to {allowed.stop - 1}" if isinstance(allowed, range) else \
                     f"one of {', '.join(map(str, allowed))}"
                 raise ConfigError(f"configuration {self.name!r}: {key} must be {shown}, not {value!r}")
-        for key in ("unified", "leaf_register"):
+        for key in ("unified", "l1_minimum", "leaf_register"):
             if type(getattr(self, key)) is not bool:
                 raise ConfigError(f"configuration {self.name!r}: {key} must be true or false, "
                                   f"not {getattr(self, key)!r}")
@@ -136,6 +140,9 @@ class Config:
         if self.unified and not {"l1", "sign"} <= set(self.operators):
             raise ConfigError(f"configuration {self.name!r}: unified processing elements are for the operators l1 and "
                               f"sign together, and operators are {', '.join(self.operators)}; leave out unified")
+        if self.unified and self.l1_minimum:
+            raise ConfigError(f"configuration {self.name!r}: unified processing elements add and saturate; leave out "
+                              "unified or l1_minimum")
         if self.l1_weight_bits > self.activation_bits:
             raise ConfigError(f"configuration {self.name!r}: l1_weight_bits must not exceed activation_bits "
                               f"({self.activation_bits}), not {self.l1_weight_bits}")

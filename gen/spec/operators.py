@@ -15,6 +15,10 @@ SIGN      ``±x`` or 0           ``x``, ``z`` or 0                     ``Σ leaf
 The L1 row: for ``z + w <= T`` (that is ``w <= x``) it is ``z + w - T = w - x``, else ``T - z - w = x - w``. The others
 are one's complements, in which a negative number is its magnitude with every bit inverted.
 
+With the configuration's `l1_minimum`, the L1 leaf is ``min(z, T - w)``, which is the leaf above less w; the column adds
+``2·Σ leaf + Σ x``, and the fold is ``w - 2T`` for each weight: ``min(z, T - w)`` is ``T - x`` or ``T - w``, so that
+``2·min(z, T - w) + x + w - 2T`` is ``w - x`` or ``x - w``, whichever is negative.
+
 Where the configuration's processing elements are *unified*, SIGN has no weight 0 and is computed like L1: its leaf is
 ``T`` for 1 and ``z`` for -1, the column adds ``2·Σ leaf - Σ z`` in one cycle, and the fold is ``-T`` for each weight.
 """
@@ -139,7 +143,7 @@ def fold(operator: Operator, weights: np.ndarray, config: Config) -> np.ndarray:
     bits = config.activation_bits + (config.shift_exponents - 1 if operator is Operator.SHIFT else 0)
     ones = (1 << bits) - 1
     if operator is Operator.L1:
-        return -(flat + ones).sum(axis=1)
+        return (flat - 2 * ones if config.l1_minimum else -flat - ones).sum(axis=1)
     folded = np.ones_like(flat) if operator is Operator.SIGN and config.unified else flat < 0
     return -ones * folded.sum(axis=1)
 

@@ -28,6 +28,8 @@ class Fabric:
         takes a table in front of it and one behind.
     leaf_register : bool
         Whether a register after the processing element pays; default of a configuration for this target.
+    l1_minimum : bool
+        Whether L1 by comparison (`nomul.hdl.pe.Minimum`) is the smaller; default of a configuration for this target.
     tree_levels_per_register : int
         Adder tree levels between registers that pay; default of a configuration for this target.
     """
@@ -37,6 +39,7 @@ class Fabric:
     merged: Mapping[str, int] = MappingProxyType({"invert": 0, "saturate": 0, "select": 0})
     set_starts_set = True
     leaf_register = True
+    l1_minimum = False
     tree_levels_per_register = 1
 
     def add(self, m: Module, name: str, sums: Sequence[Sequence[Operand]], width: int) -> list[Value]:

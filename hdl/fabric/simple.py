@@ -26,4 +26,5 @@ class Asic(Fabric):
 
     name = "asic"
     leaf_register = False
+    l1_minimum = True           # an adder's sums are cells of their own, and a comparator has none
     tree_levels_per_register = 0

@@ -8,8 +8,11 @@ Forward and input gradient are operators of PyTorch, `nomul::l1_forward` and `no
 `torch.compile` and `torch.export` take them as they are.
 """
 
+import functools
 import math
+import warnings
 from collections.abc import Sequence
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -26,8 +29,9 @@ def l1_conv2d(x: Tensor, weight: Tensor, stride: Size = 1, padding: Size = 0, di
               *, eta: float | None = None, sign_gradient: bool = False) -> Tensor:
     """L1 convolution of `x` with `weight`, differentiable (once).
 
-    On the CPU in float32 and float64 a C++ kernel runs, with as many threads as `torch.get_num_threads()`;
-    elsewhere, and without a compiler, a slower one in PyTorch. Memory is that of input, weights and result.
+    On the CPU in float32 and float64 a C++ kernel runs, with as many threads as `torch.get_num_threads()`, on CUDA in
+    float32 one in Triton; elsewhere, and without a compiler or Triton, slower PyTorch. Memory is that of input, weights
+    and result.
 
     Parameters
     ----------
@@ -89,7 +93,10 @@ class _AdaptiveRate(torch.autograd.Function):
 def _forward(x: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int],
              groups: int, sign_gradient: bool) -> Tensor:
     geometry = _geometry(stride, padding, dilation, groups)
-    return (native_forward if native_for(x) else portable_forward)(x.detach(), weight.detach(), geometry)
+    x, weight = x.detach(), weight.detach()
+    if x.is_cuda and x.dtype == torch.float32 and (kernels := _triton()) is not None:
+        return kernels.triton_forward(x, weight, geometry)
+    return (native_forward if native_for(x) else portable_forward)(x, weight, geometry)
 
 
 @_forward.register_fake
@@ -102,6 +109,8 @@ def _forward_shape(x, weight, stride, padding, dilation, groups, sign_gradient):
 def _input_gradient(x: Tensor, weight: Tensor, gradient: Tensor, stride: Sequence[int], padding: Sequence[int],
                     dilation: Sequence[int], groups: int, sign: bool) -> Tensor:
     geometry = _geometry(stride, padding, dilation, groups)
+    if x.is_cuda and x.dtype == torch.float32 and (kernels := _triton()) is not None:
+        return kernels.triton_input_gradient(x, weight, gradient, geometry, sign)
     return (native_input_gradient if native_for(x) else portable_input_gradient)(x, weight, gradient, geometry, sign)
 
 
@@ -134,3 +143,15 @@ _forward.register_autograd(_backward, setup_context=_save)
 def _geometry(stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int], groups: int) -> Geometry:
     """Operators get lists for pairs."""
     return Geometry.of(tuple(stride), tuple(padding), tuple(dilation), groups)  # type: ignore[arg-type]
+
+
+@functools.cache
+def _triton() -> ModuleType | None:
+    """The kernels for CUDA, imported when first needed; warns once if Triton is missing."""
+    try:
+        from nomul.sw import l1_triton
+    except ImportError as error:
+        warnings.warn(f"L1 layers run in plain PyTorch on CUDA, slower than in Triton ({error}): "
+                      "pip install 'nomul[cuda]'", RuntimeWarning, stacklevel=2)
+        return None
+    return l1_triton

@@ -8,11 +8,16 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from nomul.gen.spec.errors import NomulError
 from nomul.sw.layers import L1Conv2d, ShiftConv2d
 
-__all__ = ["LAYERS", "SHAPES", "Row", "Shape", "bench_layers", "measure"]
+__all__ = ["LAYERS", "SHAPES", "DeviceError", "Row", "Shape", "bench_layers", "check_device", "measure"]
 
 _WARM_UP = 2
+
+
+class DeviceError(NomulError):
+    """There is no such device here."""
 
 
 class Shape(NamedTuple):
@@ -85,8 +90,15 @@ class Row:
         return asdict(self)
 
 
+def check_device(device: str) -> None:
+    """Raises `DeviceError` if `device` is ``"cuda"`` and PyTorch finds no such GPU."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("--device cuda needs an NVIDIA GPU and a PyTorch built for CUDA, and there is none here: "
+                          "use --device cpu")
+
+
 def bench_layers(batch: int, repeats: int, threads: int,
-                 progress: Callable[[int, int], None] | None = None) -> list[Row]:
+                 progress: Callable[[int, int], None] | None = None, device: str = "cpu") -> list[Row]:
     """Measures every layer of `LAYERS` on every shape of `SHAPES`.
 
     Parameters
@@ -99,13 +111,15 @@ def bench_layers(batch: int, repeats: int, threads: int,
         For PyTorch and the kernels.
     progress : callable, optional
         Called after every shape.
+    device : str
+        ``"cpu"`` or ``"cuda"``.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         rows = []
         for done, shape in enumerate(SHAPES, start=1):
-            rows += measure(shape, batch, repeats)
+            rows += measure(shape, batch, repeats, device)
             if progress is not None:
                 progress(done, len(SHAPES))
         return rows
@@ -113,12 +127,14 @@ def bench_layers(batch: int, repeats: int, threads: int,
         torch.set_num_threads(before)
 
 
-def measure(shape: Shape, batch: int, repeats: int) -> list[Row]:
+def measure(shape: Shape, batch: int, repeats: int, device: str = "cpu") -> list[Row]:
     """One row for each layer on one shape, with PyTorch's threads as they are."""
     geometry = (shape.inputs, shape.outputs, shape.kernel, shape.stride, shape.padding)
     layers: dict[str, nn.Module] = {"conv": nn.Conv2d(*geometry, bias=False)}
     layers |= {name: kind(*geometry) for name, kind in LAYERS.items()}
-    x = torch.randn(batch, shape.inputs, shape.size, shape.size, requires_grad=True)
+    for layer in layers.values():
+        layer.to(device)
+    x = torch.randn(batch, shape.inputs, shape.size, shape.size, device=device, requires_grad=True)
     with torch.no_grad():
         gradient = torch.randn_like(layers["conv"](x))
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in layers}
@@ -135,8 +151,15 @@ def measure(shape: Shape, batch: int, repeats: int) -> list[Row]:
 
 def _step(layer: nn.Module, x: torch.Tensor, gradient: torch.Tensor) -> tuple[float, float]:
     """Seconds of one forward and of one backward."""
-    start = time.perf_counter()
+    start = _now(x)
     result = layer(x)
-    middle = time.perf_counter()
+    middle = _now(x)
     torch.autograd.grad(result, (x, layer.get_parameter("weight")), gradient)
-    return middle - start, time.perf_counter() - middle
+    return middle - start, _now(x) - middle
+
+
+def _now(x: torch.Tensor) -> float:
+    """The clock, once a GPU has done all that it was given: calls return before."""
+    if x.is_cuda:
+        torch.cuda.synchronize(x.device)
+    return time.perf_counter()

@@ -63,3 +63,11 @@ def test_the_command_prints_a_table_and_writes_rows(tmp_path, monkeypatch, capsy
 def test_no_threads_are_refused_in_one_line(capsys):
     assert main(["bench", "layers", "--threads", "0"]) == 2
     assert capsys.readouterr().err == "nomul: error: --threads must be at least 1, not 0\n"
+
+
+def test_cuda_where_there_is_none_is_refused_in_one_line(monkeypatch, capsys):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert main(["bench", "layers", "--device", "cuda"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("nomul: error: --device cuda needs an NVIDIA GPU")
+    assert error.count("\n") == 1

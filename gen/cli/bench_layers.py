@@ -18,6 +18,8 @@ def _configure(parser: ArgumentParser) -> None:
                         help=f"{_QUICK_REPEATS} repeats instead of {_REPEATS}: seconds, and less certain")
     parser.add_argument("--threads", type=int, default=1, metavar="N",
                         help="threads of every layer (default: %(default)s, as in training)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu",
+                        help="where the layers run (default: %(default)s)")
 
 
 def _run(arguments: Namespace) -> int:
@@ -25,14 +27,17 @@ def _run(arguments: Namespace) -> int:
         raise ArgumentError(f"--threads must be at least 1, not {arguments.threads}")
     if arguments.json:
         check_output(arguments.json)
-    from nomul.sw.bench_layers import bench_layers
+    from nomul.sw.bench_layers import bench_layers, check_device
 
+    check_device(arguments.device)
     with progress("bench layers, shapes") as update:
-        rows = bench_layers(_BATCH, _QUICK_REPEATS if arguments.quick else _REPEATS, arguments.threads, update)
+        rows = bench_layers(_BATCH, _QUICK_REPEATS if arguments.quick else _REPEATS, arguments.threads, update,
+                            arguments.device)
     show_table([(row.network, row.shape, row.layer, f"{row.forward_ms:.2f}", f"{row.backward_ms:.2f}",
                  f"{row.conv_ms:.2f}", f"{row.ratio_to_conv:.2f}") for row in rows],
                ("network", "shape", "layer", "forward, ms", "backward, ms", "conv, ms", "ratio to conv"))
-    say(f"batch {_BATCH}, threads {arguments.threads}; conv is nn.Conv2d, forward and backward together")
+    say(f"{arguments.device}, batch {_BATCH}, threads {arguments.threads}; "
+        "conv is nn.Conv2d, forward and backward together")
     if arguments.json:
         write_json(arguments.json, {"rows": [row.to_dict() for row in rows]})
         say(arguments.json)

@@ -20,11 +20,11 @@ WIDTHS = [(tuple(KINDS), 8, 8, 8), (("shift",), 8, 8, 4), (tuple(KINDS), 5, 3, 2
 
 
 def sub_arrays(fabric):
-    """Configurations and kinds by name: every form in the largest widths, the pipelined one in the others."""
+    """Configurations and kinds by name: in the largest widths all of a tree's registers and none, then the former."""
     own, pipelined = (fabric.leaf_register, fabric.tree_levels_per_register), (True, 1)
     parts = {}
     for n, (kinds, bits, weight_bits, exponents) in enumerate(WIDTHS):
-        for leaf_register, levels in sorted({own, pipelined, (True, 2), (False, 0)}) if n == 0 else [pipelined]:
+        for leaf_register, levels in sorted({own, pipelined, (False, 0)}) if n == 0 else [pipelined]:
             config = small_config(lanes=LANES, columns=COLUMNS, activation_bits=bits, l1_weight_bits=weight_bits,
                                   shift_exponents=exponents, leaf_register=leaf_register,
                                   tree_levels_per_register=levels)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from nomul.sw.layers import L1Conv2d, L1Linear, ShiftConv2d, ShiftLinear
+from nomul.sw.layers import L1Conv2d, L1Linear, ShiftConv2d, ShiftLinear, SignConv2d, SignLinear
 
 __all__ = ["KINDS", "Kind", "Layers"]
 
@@ -45,6 +45,10 @@ def _shift_ps(inputs: int, outputs: int, kernel: int, stride: int, mixing: int) 
     return {"shift": ShiftConv2d(inputs, outputs, kernel, stride, kernel // 2, form="ps")}
 
 
+def _sign(inputs: int, outputs: int, kernel: int, stride: int, mixing: int) -> Layers:
+    return {"sign": SignConv2d(inputs, outputs, kernel, stride, kernel // 2)}
+
+
 def _shiftadd(inputs: int, outputs: int, kernel: int, stride: int, mixing: int) -> Layers:
     return _shift_q(inputs, outputs, kernel, stride, mixing) | _adder(outputs, outputs, mixing, 1, 1)
 
@@ -66,4 +70,5 @@ KINDS = {
     "shiftadd": Kind(_shiftadd, lambda inputs, outputs: {"shift": ShiftLinear(inputs, outputs),
                                                          "adder": L1Linear(outputs, outputs)}),
     "shiftadd-frozen": Kind(_shiftadd_frozen, lambda inputs, outputs: {"adder": L1Linear(inputs, outputs)}),
+    "sign": Kind(_sign, lambda inputs, outputs: {"sign": SignLinear(inputs, outputs)}),
 }

@@ -49,7 +49,7 @@ class QuantizedInput(nn.Module):
 
 
 class QuantizedArray(nn.Module):
-    """An L1 or shift layer with its batch norm and ReLU.
+    """An L1, shift or sign layer with its batch norm and ReLU.
 
     Parameters
     ----------

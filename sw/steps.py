@@ -6,17 +6,20 @@ A step is an array layer with its batch norm and ReLU, a pooling, or a residual 
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import get_args
 
 import torch
 from torch import fx, nn
 from torch.nn import functional
 
 from nomul.gen.spec.errors import NomulError
-from nomul.sw.layers import L1Conv2d, L1Linear, ShiftConv2d, ShiftLinear
+from nomul.sw.layers import L1Conv2d, L1Linear, ShiftConv2d, ShiftLinear, SignConv2d, SignLinear
 
-__all__ = ["QuantizationError", "Step", "trace_steps"]
+__all__ = ["ARRAYS", "ArrayModule", "QuantizationError", "Step", "trace_steps"]
 
-_ARRAYS = (L1Conv2d, L1Linear, ShiftConv2d, ShiftLinear)
+ArrayModule = L1Conv2d | L1Linear | ShiftConv2d | ShiftLinear | SignConv2d | SignLinear
+#: The layers that processing arrays compute.
+ARRAYS = get_args(ArrayModule)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 _POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 _INERT = (nn.Flatten, nn.Identity, nn.Dropout)
@@ -25,12 +28,12 @@ _ADDS: tuple[Callable, ...] = (operator.add, operator.iadd, torch.add)
 _RELUS: tuple[Callable | str, ...] = (torch.relu, functional.relu, "relu")
 _FLATTENS: tuple[Callable | str, ...] = (torch.flatten, "flatten")
 
-_SUPPORTED = (f"supported are {', '.join(kind.__name__ for kind in _ARRAYS)}, directly followed by BatchNorm and ReLU "
+_SUPPORTED = (f"supported are {', '.join(kind.__name__ for kind in ARRAYS)}, directly followed by BatchNorm and ReLU "
               f"if wanted; MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), Flatten, Dropout, Identity; "
               f"and residual sums a + b")
 _HINTS = {
-    nn.Conv2d: "; it multiplies: use L1Conv2d or ShiftConv2d",
-    nn.Linear: "; it multiplies: use L1Linear or ShiftLinear",
+    nn.Conv2d: "; it multiplies: use L1Conv2d, ShiftConv2d or SignConv2d",
+    nn.Linear: "; it multiplies: use L1Linear, ShiftLinear or SignLinear",
 }
 
 
@@ -68,7 +71,7 @@ class Step:
     @property
     def is_array(self) -> bool:
         """Whether it is a layer with weights."""
-        return isinstance(self.module, _ARRAYS)
+        return isinstance(self.module, ARRAYS)
 
 
 def trace_steps(model: nn.Module) -> tuple[fx.GraphModule, list[Step]]:
@@ -93,7 +96,7 @@ def trace_steps(model: nn.Module) -> tuple[fx.GraphModule, list[Step]]:
 class _Tracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, _ARRAYS) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, ARRAYS) or super().is_leaf_module(m, module_qualified_name)
 
 
 class _Fusion:
@@ -120,16 +123,17 @@ class _Fusion:
         return list(self.steps.values())
 
     def _module(self, node: fx.Node, module: nn.Module) -> None:
-        if isinstance(module, (*_ARRAYS, *_NORMS)):
+        if isinstance(module, (*ARRAYS, *_NORMS)):
             if module in self.used:
                 raise QuantizationError(f"node {node.target!r}: the layer is called twice; give each call its own")
             self.used.add(module)
-        if isinstance(module, (*_ARRAYS, *_POOLS)):
+        if isinstance(module, (*ARRAYS, *_POOLS)):
             self._add_step(Step(str(node.target), (self._source(node),), module, [node]))
         elif isinstance(module, _NORMS):
             step = self._extended(node, "batch norm")
             if not step.is_array or step.norm or step.relu:
-                raise QuantizationError(f"node {node.target!r}: a batch norm must directly follow an L1 or shift layer")
+                raise QuantizationError(f"node {node.target!r}: a batch norm must directly follow an L1, shift or sign "
+                                        f"layer")
             if module.running_mean is None:
                 raise QuantizationError(f"node {node.target!r}: the batch norm has no running statistics; "
                                         f"train it with track_running_stats=True")
@@ -166,8 +170,8 @@ class _Fusion:
         last = list(self.steps.values())[-1:]
         result = self.tensors.get(node.args[0]) if isinstance(node.args[0], fx.Node) else None  # type: ignore
         if not last or result != last[0].name or not last[0].is_array:
-            raise QuantizationError("the model must return the output of its last layer, which must be an L1 or shift "
-                                    "layer (a batch norm may follow)")
+            raise QuantizationError("the model must return the output of its last layer, which must be an L1, shift "
+                                    "or sign layer (a batch norm may follow)")
 
     def _add_step(self, step: Step) -> None:
         self.steps[step.name] = step

@@ -22,6 +22,7 @@ RULES = (
     ("gen/bench/workload.py", {"numpy", "torch"}, {"nomul.gen", "nomul.hdl", "nomul.sw"}),
     ("gen/", {"numpy", *AMARANTH}, {"nomul.gen", "nomul.hdl"}),
     ("hdl/", {"numpy", *AMARANTH}, {"nomul.hdl", "nomul.gen.spec"}),
+    ("sw/l1_triton.py", {"torch", "triton"}, {"nomul.sw"}),
     ("sw/driver/", {"numpy", "serial"}, {"nomul.sw", "nomul.gen.spec"}),
     ("sw/", {"numpy", "safetensors", "rich", *TRAINING}, {"nomul.sw", "nomul.gen.spec", "nomul.gen.presets"}),
     ("cosim/", {"numpy", *AMARANTH, *SIMULATION},

@@ -8,16 +8,17 @@ from nomul.gen.presets import load_config
 from nomul.sw.compile import compile_network
 from nomul.sw.convert import convert
 from nomul.sw.kinds import KINDS
-from nomul.sw.layers import L1Conv2d, L1Linear, ShiftConv2d, ShiftLinear
+from nomul.sw.layers import L1Conv2d, L1Linear, ShiftConv2d, ShiftLinear, SignConv2d, SignLinear
 from nomul.sw.models import ModelError, build
 from nomul.sw.quantize import QuantizationConfig, QuantizationError, quantize_
 from nomul.sw.recipe import Recipe, load_recipe, recipe_names
 
 L1, SHIFT, MULTIPLIES = (L1Conv2d, L1Linear), (ShiftConv2d, ShiftLinear), (nn.Conv2d, nn.Linear)
+SIGN = (SignConv2d, SignLinear)
 #: A convolution's layers, the classifier's.
 OF_KIND = {"conv": ([MULTIPLIES], [MULTIPLIES]), "adder": ([L1], [L1]), "shift-q": ([SHIFT], [SHIFT]),
            "shift-ps": ([SHIFT], [SHIFT]), "shiftadd": ([SHIFT, L1], [SHIFT, L1]),
-           "shiftadd-frozen": ([SHIFT, L1], [L1])}
+           "shiftadd-frozen": ([SHIFT, L1], [L1]), "sign": ([SIGN], [SIGN])}
 SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "cifar10": (3, 32, 32), "folder": (3, 64, 64)}
 DEPLOYABLE = [name for name in recipe_names() if load_recipe(name).data in ("digits", "mnist")
               and load_recipe(name).kind != "conv"]
@@ -86,7 +87,7 @@ def test_residual_networks_have_the_sizes_that_are_known():
 def test_names_in_the_state_say_what_they_are(name):
     state = made(name).state_dict()
     assert all(path.split(".")[0] in ("block1", "block2", "block3", "block4", "classifier") for path in state)
-    assert {path.split(".")[1] for path in state} <= {"adder", "shift", "norm"}
+    assert {path.split(".")[1] for path in state} <= {"adder", "shift", "sign", "norm"}
 
 
 @pytest.mark.parametrize("name", DEPLOYABLE)

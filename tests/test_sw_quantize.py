@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from nomul.sw import golden, reference
 from nomul.sw.convert import convert
-from nomul.sw.layers import L1Conv2d, L1Linear, ShiftConv2d, ShiftLinear
+from nomul.sw.layers import L1Conv2d, L1Linear, ShiftConv2d, ShiftLinear, SignConv2d, SignLinear
 from nomul.sw.network import Add, ArrayLayer, AveragePool, MaxPool
 from nomul.sw.quantize import QuantizationConfig, QuantizationError, quantize_
 from nomul.sw.quantized import QuantizedInput
@@ -47,7 +47,13 @@ def pooled():
         ShiftConv2d(4, 3, 2), nn.Flatten())
 
 
-NETS = {"residual": Residual, "strided": strided, "pooled": pooled}
+def signs():
+    return nn.Sequential(
+        SignConv2d(2, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), SignConv2d(6, 5, 3, stride=2, ternary=False),
+        nn.BatchNorm2d(5), nn.ReLU(), nn.Flatten(), SignLinear(45, 4), nn.BatchNorm1d(4))
+
+
+NETS = {"residual": Residual, "strided": strided, "pooled": pooled, "signs": signs}
 
 
 def images(count, *, signed=False):
@@ -188,9 +194,9 @@ class Calling(nn.Module):
 
 
 @pytest.mark.parametrize(("model", "message"), [
-    (chain(nn.Conv2d(2, 2, 1)), "node '0': Conv2d is not supported; it multiplies: use L1Conv2d or ShiftConv2d; sup"),
+    (chain(nn.Conv2d(2, 2, 1)), "node '0': Conv2d is not supported; it multiplies: use L1Conv2d, .* SignConv2d; sup"),
     (chain(nn.SiLU()), "supported are L1Conv2d, L1Linear, ShiftConv2d, ShiftLinear, .* MaxPool2d"),
-    (chain(nn.Flatten(), nn.Linear(128, 128)), "node '1': Linear .* use L1Linear or ShiftLinear"),
+    (chain(nn.Flatten(), nn.Linear(128, 128)), "node '1': Linear .* use L1Linear, ShiftLinear or SignLinear"),
     (chain(ShiftConv2d(2, 2, 1, groups=2)), "layer '0': the hardware has neither groups nor dilation"),
     (chain(L1Conv2d(2, 2, 1, dilation=2)), "layer '0': the hardware has neither groups nor dilation"),
     (chain(L1Conv2d(2, 2, 1, padding=(0, 1)), features=160), "layer '0': .* one padding for both directions"),

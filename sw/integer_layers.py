@@ -1,0 +1,185 @@
+"""Integer layers from trained ones: grids by the calibration's samples, weights as codes, batch norms folded."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from nomul.gen.spec.errors import NomulError
+from nomul.gen.spec.operators import Operator
+from nomul.sw import contract
+from nomul.sw.layer_base import ConvolutionLayer, LinearLayer
+from nomul.sw.layers import L1Conv2d, L1Linear, SignConv2d, SignLinear
+from nomul.sw.network import Add, ArrayLayer, AveragePool, Layer, MaxPool, Tensor
+from nomul.sw.quantization_config import QuantizationConfig
+from nomul.sw.quantized import QuantizedAdd, QuantizedArray, QuantizedPool
+from nomul.sw.scales import Affine, Codes, best_exponent, covering_exponent, l1_codes, requantization, shift_codes
+from nomul.sw.steps import ARRAYS, ArrayModule, QuantizationError, Step
+
+__all__ = ["LayerBuilder"]
+
+
+class LayerBuilder:
+    """Makes the integer layers of a network's steps, one after the other, in their order.
+
+    Parameters
+    ----------
+    config : QuantizationConfig
+        The hardware's numbers.
+    images : float array (N, C, H, W)
+        Calibration images: they choose the input's grid.
+
+    Attributes
+    ----------
+    grids : dict of str to Tensor
+        Shape, step and zero point of every tensor so far.
+    largest : int
+        Largest code of an activation.
+    """
+
+    def __init__(self, config: QuantizationConfig, images: np.ndarray):
+        self.config = config
+        self.largest = (1 << config.activation_bits) - 1
+        self.grids = {"input": self._grid(images)}
+
+    def build(self, step: Step, sample: np.ndarray, *, last: bool) -> nn.Module:
+        """The module that computes what the hardware does for a step.
+
+        Parameters
+        ----------
+        step : Step
+            Its inputs have been built.
+        sample : float array
+            The step's tensor for the calibration images.
+        last : bool
+            Whether it makes the logits.
+
+        Raises
+        ------
+        QuantizationError
+            For what the hardware does not have; names the layer.
+        """
+        if sample.ndim not in (2, 4):
+            raise QuantizationError(f"layer {step.name!r}: its output must be (N, C, H, W) or (N, C), not "
+                                    f"{sample.ndim}-dimensional; flatten with start_dim=1")
+        if not np.isfinite(sample).all():
+            raise QuantizationError(f"layer {step.name!r}: its outputs are not finite; train the model again, with a "
+                                    f"lower learning rate")
+        sources = [self.grids[name] for name in step.inputs]
+        try:
+            layer, module = self._made(step, sources, sample, last)
+        except QuantizationError:
+            raise
+        except NomulError as error:
+            raise QuantizationError(f"layer {step.name!r}: {error}") from None
+        self.grids[step.name] = layer.output
+        return module
+
+    def _made(self, step: Step, sources: list[Tensor], sample: np.ndarray,
+              last: bool) -> tuple[Layer, nn.Module]:
+        if step.module is None:
+            add = self._add(step, sources, sample)
+            return add, QuantizedAdd(add, (sources[0], sources[1]))
+        if step.is_array:
+            array = self._array(step, sources[0], sample, last)
+            return array, QuantizedArray(array, sources[0])
+        pool = _pool(step, sources[0], sample)
+        pool.check(sources, 0, self.largest)
+        return pool, QuantizedPool(pool)
+
+    def _grid(self, sample: np.ndarray, at_least: int | None = None) -> Tensor:
+        """Unsigned for tensors without negative values, else with the zero point in the middle."""
+        zero_point = 0 if sample.min() >= 0 else (self.largest + 1) // 2
+        exponent = best_exponent(sample, zero_point, self.largest, at_least)
+        return Tensor(*_map_shape(sample), zero_point=zero_point, exponent=exponent)
+
+    def _array(self, step: Step, source: Tensor, sample: np.ndarray, last: bool) -> ArrayLayer:
+        layer = step.module
+        assert isinstance(layer, ARRAYS)
+        stride, padding = _window(step.name, layer)
+        operator, codes = self._codes(layer, source)
+        affine = _affine(step.norm, len(codes.weight), layer.bias)
+        # The hardware scales by less than 1: the output's step must be coarse enough.
+        at_least = int(np.frexp(np.abs(affine.scale).max())[1]) + codes.exponent
+        if last:
+            # Twice the range seen, for images that are not among the calibration's.
+            covering = covering_exponent(2 * float(np.abs(sample).max()), contract.LOGIT_UPPER)
+            output = Tensor(*_map_shape(sample), exponent=max(at_least, covering))
+            lower, upper = 0 if step.relu else contract.LOGIT_LOWER, contract.LOGIT_UPPER
+        else:
+            output, lower, upper = self._grid(sample, at_least), 0, self.largest
+        scaled = requantization(codes, affine, output.exponent)
+        return ArrayLayer(step.name, step.inputs[0], operator, codes.weight, scaled.bias, scaled.multiplier,
+                          scaled.shift, stride, padding, lower, upper, output)
+
+    def _codes(self, layer: ArrayModule, source: Tensor) -> tuple[Operator, Codes]:
+        """A layer's operator, and its weights as integers (O, C, KH, KW)."""
+        is_l1 = isinstance(layer, L1Conv2d | L1Linear)
+        real = layer.weight if isinstance(layer, L1Conv2d | L1Linear) else layer.quantized_weight()
+        weight = real.detach().numpy()
+        if weight.ndim == 2:  # a linear layer is a convolution with a kernel as large as the map
+            weight = weight.reshape(len(weight), *source.shape)
+        if is_l1:
+            largest = (1 << self.config.l1_weight_bits) - 1
+            return Operator.L1, l1_codes(weight, source.exponent, source.zero_point, largest)
+        is_sign = isinstance(layer, SignConv2d | SignLinear)
+        exponents = 1 if is_sign else self.config.shift_exponents
+        return (Operator.SIGN if is_sign else Operator.SHIFT,
+                shift_codes(weight, source.exponent, source.zero_point, exponents))
+
+    def _add(self, step: Step, sources: list[Tensor], sample: np.ndarray) -> Add:
+        finest = min(source.exponent for source in sources)
+        output = self._grid(sample, finest)
+        left = sources[0].exponent - finest, sources[1].exponent - finest
+        add = Add(step.name, (step.inputs[0], step.inputs[1]), left, output.exponent - finest, 0, self.largest, output)
+        add.check(sources, 0, self.largest)
+        return add
+
+
+def _map_shape(sample: np.ndarray) -> tuple[int, int, int]:
+    channels, height, width = (*sample.shape[1:], 1, 1)[:3]
+    return channels, height, width
+
+
+def _window(name: str, layer: ConvolutionLayer | LinearLayer) -> tuple[int, int]:
+    """Stride and padding; a linear layer's are those of a kernel as large as the map."""
+    if isinstance(layer, LinearLayer):
+        return 1, 0
+    if layer.groups != 1 or layer.dilation != 1 or not (isinstance(layer.stride, int) and
+                                                        isinstance(layer.padding, int)):
+        raise QuantizationError(f"layer {name!r}: the hardware has neither groups nor dilation, and one stride and one "
+                                f"padding for both directions")
+    return layer.stride, layer.padding
+
+
+def _affine(norm: nn.BatchNorm1d | nn.BatchNorm2d | None, channels: int, bias: torch.Tensor | None) -> Affine:
+    added = np.zeros(channels) if bias is None else bias.detach().double().numpy()
+    if norm is None:
+        return Affine(np.ones(channels), -added, np.zeros(channels))
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = (norm.running_var.double() + norm.eps).rsqrt().numpy()
+    offset = np.zeros(channels)
+    if norm.affine:
+        scale, offset = scale * norm.weight.detach().double().numpy(), norm.bias.detach().double().numpy()
+    return Affine(scale, norm.running_mean.double().numpy() - added, offset)
+
+
+def _pool(step: Step, source: Tensor, sample: np.ndarray) -> MaxPool | AveragePool:
+    pool = step.module
+    output = Tensor(*_map_shape(sample), source.zero_point, source.exponent)
+    if isinstance(pool, nn.AdaptiveAvgPool2d):
+        if output.shape[1:] != (1, 1):
+            raise QuantizationError(f"layer {step.name!r}: AdaptiveAvgPool2d must have the output size 1, "
+                                    f"not {pool.output_size}")
+        return AveragePool(step.name, step.inputs[0], source.shape[1:], 1, output)
+    kernel, strides, paddings = (_pair(getattr(pool, key)) for key in ("kernel_size", "stride", "padding"))
+    if paddings != (0, 0) or strides[0] != strides[1] or getattr(pool, "dilation", 1) not in (1, (1, 1)) \
+            or pool.ceil_mode or getattr(pool, "divisor_override", None):  # type: ignore[union-attr]
+        raise QuantizationError(f"layer {step.name!r}: pooling must have padding 0, one stride for both directions, "
+                                f"dilation 1, and neither ceil_mode nor divisor_override")
+    kind = MaxPool if isinstance(pool, nn.MaxPool2d) else AveragePool
+    return kind(step.name, step.inputs[0], kernel, strides[0], output)
+
+
+def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else value

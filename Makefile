@@ -8,9 +8,11 @@
 #   make clean    removes what make made
 #
 # PYTHON=python3.12       another Python (at least 3.11)
+# JOBS=4                  test files side by side, each up to 1 GB of memory (2 if not told otherwise)
 # TORCH_INDEX=ADDRESS     package index for PyTorch; the CPU index of PyTorch's installation page saves gigabytes
 
 PYTHON ?= python3
+JOBS   ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -23,7 +25,7 @@ demo: $(VENV)/flow.stamp
 	$(BIN)/nomul demo --folder demo --json demo/results.json
 
 test: $(VENV)/dev.stamp
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n $(JOBS) --dist loadfile
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -31,7 +31,7 @@ def _configure(parser: ArgumentParser) -> None:
                         help="columns (default: " + ", ".join(f"{_COLUMNS[name]} on {name}" for name in _TARGETS) + ")")
     parser.add_argument("--bits", default="8,8", metavar="A,W",
                         help="bits of an activation, and of an L1 weight or a factor (default: %(default)s)")
-    parser.add_argument("--seeds", type=int, default=3, metavar="N",
+    parser.add_argument("--seeds", type=int, default=5, metavar="N",
                         help="how many times to place and route (default: %(default)s)")
     parser.add_argument("--no-route", action="store_true", help="leave out place and route: minutes, and no clock rate")
     parser.add_argument("--library", default="ihp_sg13g2_typ.lib", metavar="FILE",

@@ -1,5 +1,8 @@
 """Integer layers from trained ones: grids by the calibration's samples, weights as codes, batch norms folded."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import nn
@@ -27,6 +30,8 @@ class LayerBuilder:
         The hardware's numbers.
     images : float array (N, C, H, W)
         Calibration images: they choose the input's grid.
+    fixed : dict of str to Tensor
+        Grids that tensors have already, by their names; the others' are chosen.
 
     Attributes
     ----------
@@ -36,10 +41,11 @@ class LayerBuilder:
         Largest code of an activation.
     """
 
-    def __init__(self, config: QuantizationConfig, images: np.ndarray):
+    def __init__(self, config: QuantizationConfig, images: np.ndarray, fixed: Mapping[str, Tensor]):
         self.config = config
         self.largest = (1 << config.activation_bits) - 1
-        self.grids = {"input": self._grid(images)}
+        self._fixed = fixed
+        self.grids = {"input": self._grid("input", images)}
 
     def build(self, step: Step, sample: np.ndarray, *, last: bool) -> nn.Module:
         """The module that computes what the hardware does for a step.
@@ -86,8 +92,11 @@ class LayerBuilder:
         pool.check(sources, 0, self.largest)
         return pool, QuantizedPool(pool)
 
-    def _grid(self, sample: np.ndarray, at_least: int | None = None) -> Tensor:
+    def _grid(self, name: str, sample: np.ndarray, at_least: int | None = None) -> Tensor:
         """Unsigned for tensors without negative values, else with the zero point in the middle."""
+        if name in self._fixed:
+            fixed = self._fixed[name]
+            return fixed if at_least is None else replace(fixed, exponent=max(fixed.exponent, at_least))
         zero_point = 0 if sample.min() >= 0 else (self.largest + 1) // 2
         exponent = best_exponent(sample, zero_point, self.largest, at_least)
         return Tensor(*_map_shape(sample), zero_point=zero_point, exponent=exponent)
@@ -106,7 +115,7 @@ class LayerBuilder:
             output = Tensor(*_map_shape(sample), exponent=max(at_least, covering))
             lower, upper = 0 if step.relu else contract.LOGIT_LOWER, contract.LOGIT_UPPER
         else:
-            output, lower, upper = self._grid(sample, at_least), 0, self.largest
+            output, lower, upper = self._grid(step.name, sample, at_least), 0, self.largest
         scaled = requantization(codes, affine, output.exponent)
         return ArrayLayer(step.name, step.inputs[0], operator, codes.weight, scaled.bias, scaled.multiplier,
                           scaled.shift, stride, padding, lower, upper, output)
@@ -128,7 +137,7 @@ class LayerBuilder:
 
     def _add(self, step: Step, sources: list[Tensor], sample: np.ndarray) -> Add:
         finest = min(source.exponent for source in sources)
-        output = self._grid(sample, finest)
+        output = self._grid(step.name, sample, finest)
         left = sources[0].exponent - finest, sources[1].exponent - finest
         add = Add(step.name, (step.inputs[0], step.inputs[1]), left, output.exponent - finest, 0, self.largest, output)
         add.check(sources, 0, self.largest)

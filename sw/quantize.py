@@ -1,13 +1,13 @@
-"""Post-training quantization: from a trained model to one that computes with the hardware's integers."""
+"""Quantization: from a trained model to one that computes with the hardware's integers."""
 
 import types
-from typing import Any
 
-import numpy as np
 import torch
 from torch import fx, nn
 
+from nomul.sw.calibrate import record
 from nomul.sw.integer_layers import LayerBuilder
+from nomul.sw.on_grid import ActivationsOnGrid
 from nomul.sw.quantization_config import QuantizationConfig
 from nomul.sw.quantized import QuantizedInput
 from nomul.sw.steps import QuantizationError, Step, trace_steps
@@ -19,8 +19,9 @@ def quantize_(model: nn.Module, calibration_images: torch.Tensor, config: Quanti
     """Quantizes a trained model in place and returns it.
 
     Layers, poolings and sums are replaced by modules that compute exactly what the hardware does; `convert` takes
-    the integers out. Every tensor gets a power-of-two step, chosen on the calibration images; L1 weights lie on the
-    step of their layer's input; batch norms become multiplier, shift and bias.
+    the integers out. Every tensor gets a power-of-two step, chosen on the calibration images or, by `fake_quantize`,
+    before a training that knew of it; L1 weights lie on the step of their layer's input; batch norms become
+    multiplier, shift and bias.
 
     Parameters
     ----------
@@ -37,45 +38,22 @@ def quantize_(model: nn.Module, calibration_images: torch.Tensor, config: Quanti
         For something that the hardware does not have; names the node. The model is then unchanged.
     """
     model.eval()
-    traced, steps = trace_steps(model)
-    if calibration_images.ndim != 4 or not len(calibration_images):
-        raise QuantizationError(f"calibration_images must have the shape (number, channels, height, width), "
-                                f"not {tuple(calibration_images.shape)}")
-    samples = _Recorder(traced, steps).record(calibration_images)
-    builder = LayerBuilder(config, calibration_images.numpy())
+    traced, steps, grids = trace_steps(model)
+    samples = record(traced, steps, calibration_images)
+    builder = LayerBuilder(config, calibration_images.numpy(), grids)
     modules = {step.name: builder.build(step, samples[step.name], last=step is steps[-1]) for step in steps}
     _install(model, traced.graph, steps, modules, QuantizedInput(builder.grids["input"], builder.largest))
     return model
 
 
-class _Recorder(fx.Interpreter):
-    """Runs the float model and keeps the tensor of every step."""
-
-    def __init__(self, module: fx.GraphModule, steps: list[Step]):
-        super().__init__(module)
-        self.extra_traceback = False  # an error's first line is the error
-        self.kept = {step.nodes[-1].name: step.name for step in steps}
-        self.samples: dict[str, np.ndarray] = {}
-
-    def record(self, images: torch.Tensor) -> dict[str, np.ndarray]:
-        try:
-            with torch.no_grad():
-                self.run(images)
-        except (RuntimeError, ValueError, IndexError) as error:
-            raise QuantizationError(f"the model fails on calibration images of shape {tuple(images.shape)}: "
-                                    f"{str(error).splitlines()[0]}") from None
-        return self.samples
-
-    def run_node(self, n: fx.Node) -> Any:
-        value = super().run_node(n)
-        if n.name in self.kept:
-            self.samples[self.kept[n.name]] = value.numpy().copy()
-        return value
-
-
 def _install(model: nn.Module, graph: fx.Graph, steps: list[Step], modules: dict[str, nn.Module],
              quantized_input: QuantizedInput) -> None:
     """Puts the modules in place of what they quantize; what was fused becomes Identity or leaves the trace."""
+    for node in list(graph.nodes):
+        if node.op == "call_module" and isinstance(model.get_submodule(str(node.target)), ActivationsOnGrid):
+            node.replace_all_uses_with(node.all_input_nodes[0])
+            graph.erase_node(node)
+            delattr(model, str(node.target))
     image = next(iter(graph.nodes))
     model.add_module("quantized_input", quantized_input)
     with graph.inserting_after(image):

@@ -6,7 +6,7 @@ A step is an array layer with its batch norm and ReLU, a pooling, or a residual 
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import torch
 from torch import fx, nn
@@ -14,8 +14,10 @@ from torch.nn import functional
 
 from nomul.gen.spec.errors import NomulError
 from nomul.sw.layers import L1Conv2d, L1Linear, ShiftConv2d, ShiftLinear, SignConv2d, SignLinear
+from nomul.sw.network import Tensor
+from nomul.sw.on_grid import ActivationsOnGrid
 
-__all__ = ["ARRAYS", "ArrayModule", "QuantizationError", "Step", "trace_steps"]
+__all__ = ["ARRAYS", "ArrayModule", "QuantizationError", "Step", "Trace", "trace_steps"]
 
 ArrayModule = L1Conv2d | L1Linear | ShiftConv2d | ShiftLinear | SignConv2d | SignLinear
 #: The layers that processing arrays compute.
@@ -74,8 +76,16 @@ class Step:
         return isinstance(self.module, ARRAYS)
 
 
-def trace_steps(model: nn.Module) -> tuple[fx.GraphModule, list[Step]]:
-    """Traces `model` and finds its steps, in order of execution; the last one makes the logits.
+class Trace(NamedTuple):
+    """A traced model, its steps in order of execution, and the grids of the tensors that it rounds, by their names."""
+
+    module: fx.GraphModule
+    steps: list[Step]
+    grids: dict[str, Tensor]
+
+
+def trace_steps(model: nn.Module) -> Trace:
+    """Traces `model` and finds its steps; the last one makes the logits.
 
     Raises
     ------
@@ -89,14 +99,14 @@ def trace_steps(model: nn.Module) -> tuple[fx.GraphModule, list[Step]]:
                                 f"forward without conditions on tensors") from None
     traced = fx.GraphModule(model, graph)
     traced.graph.eliminate_dead_code()
-    steps = _Fusion(dict(model.named_modules())).run(traced.graph)
-    return traced, steps
+    fusion = _Fusion(dict(model.named_modules()))
+    return Trace(traced, fusion.run(traced.graph), fusion.grids)
 
 
 class _Tracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, ARRAYS) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, (*ARRAYS, ActivationsOnGrid)) or super().is_leaf_module(m, module_qualified_name)
 
 
 class _Fusion:
@@ -106,6 +116,7 @@ class _Fusion:
         self.modules = modules
         self.steps: dict[str, Step] = {}
         self.tensors: dict[fx.Node, str] = {}  # which tensor a node's value is
+        self.grids: dict[str, Tensor] = {}
         self.used: set[nn.Module] = set()
 
     def run(self, graph: fx.Graph) -> list[Step]:
@@ -140,6 +151,9 @@ class _Fusion:
             step.norm = module
         elif isinstance(module, nn.ReLU):
             self._relu(node)
+        elif isinstance(module, ActivationsOnGrid):
+            self._pass_on(node)
+            self.grids[self.tensors[node]] = module.grid
         elif isinstance(module, _INERT):
             self._pass_on(node)
         else:

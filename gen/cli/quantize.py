@@ -22,7 +22,7 @@ _CALIBRATION_IMAGES = 1500
 
 
 def quantize_checkpoint(checkpoint: "Checkpoint", output: str | Path, config: Config | None = None,
-                        bits: int = 8) -> "IntegerNetwork":
+                        bits: int = 8, epochs: int = 0) -> "IntegerNetwork":
     """Quantizes a trained network in place, calibrated on training images, and writes the integer network.
 
     Parameters
@@ -35,11 +35,17 @@ def quantize_checkpoint(checkpoint: "Checkpoint", output: str | Path, config: Co
         The accelerator whose widths are used.
     bits : int
         Without it, the width of activations and L1 weights; there are eight exponents then.
+    epochs : int
+        How long it is trained on with rounding in between before.
 
     Raises
     ------
     ArgumentError
         If layers of the network multiply by intention.
+    QuantizationError
+        If the hardware cannot have it.
+    TrainingError
+        If training diverges.
     """
     if checkpoint.recipe.kind == "conv" or checkpoint.recipe.keep_first_last:
         which = "all layers" if checkpoint.recipe.kind == "conv" else "the first and the last layer"
@@ -47,15 +53,21 @@ def quantize_checkpoint(checkpoint: "Checkpoint", output: str | Path, config: Co
                             f"train another recipe, without --keep-first-last")
     from nomul.sw.convert import convert
     from nomul.sw.datasets import load_dataset
+    from nomul.sw.fine_tune import fine_tuned
     from nomul.sw.quantize import QuantizationConfig, quantize_
 
     widths = QuantizationConfig(bits, l1_weight_bits=bits) if config is None else \
         QuantizationConfig(config.activation_bits, config.shift_exponents, config.l1_weight_bits)
+    dataset, model = load_dataset(checkpoint.dataset), checkpoint.model
+    images = dataset.train_images[:_CALIBRATION_IMAGES]
+    if epochs:
+        with progress(f"train {checkpoint.name} with rounding, steps") as update:
+            model = fine_tuned(model, images, widths, dataset, checkpoint.recipe, epochs, checkpoint.seed, update)
     with working(f"quantize {checkpoint.name}"):
-        images = load_dataset(checkpoint.dataset).train_images[:_CALIBRATION_IMAGES]
-        quantize_(checkpoint.model, images, widths)
-        network = replace(convert(checkpoint.model, checkpoint.name), metadata={
-            "dataset": checkpoint.dataset, "seed": checkpoint.seed, "float_accuracy": checkpoint.result.accuracy})
+        quantize_(model, images, widths)
+        network = replace(convert(model, checkpoint.name), metadata={
+            "dataset": checkpoint.dataset, "seed": checkpoint.seed, "float_accuracy": checkpoint.result.accuracy,
+            "epochs_with_rounding": epochs})
         network.save(output)
     return network
 
@@ -67,10 +79,15 @@ def _configure(parser: ArgumentParser) -> None:
                         help="configuration whose activation and weight widths to use (default: 8 bits)")
     widths.add_argument("--bits", type=int, default=8, metavar="N",
                         help="width of activations and L1 weights, 2 to 8, without a configuration")
+    parser.add_argument("--epochs", type=int, default=0, metavar="N",
+                        help="train on before, with rounding in between, so many passes over the training images "
+                             "(default: none): for few bits")
     add_output(parser, "the integer network")
 
 
 def _run(arguments: Namespace) -> int:
+    if arguments.epochs < 0:
+        raise ArgumentError(f"--epochs must be at least 0, not {arguments.epochs}")
     source, output = check_input(arguments.checkpoint), check_output(arguments.output)
     from nomul.gen.presets import load_config
     from nomul.sw import golden
@@ -78,7 +95,7 @@ def _run(arguments: Namespace) -> int:
 
     config = None if arguments.config is None else load_config(arguments.config)
     checkpoint = load_checkpoint(source)
-    network = quantize_checkpoint(checkpoint, output, config, arguments.bits)
+    network = quantize_checkpoint(checkpoint, output, config, arguments.bits, arguments.epochs)
     images = load_images(checkpoint.dataset, network.input, network.activation_bits)
     with progress(f"golden model of {network.name}, images") as update:
         predictions = golden.run(network, images.codes, update).argmax(axis=1)
@@ -90,4 +107,5 @@ def _run(arguments: Namespace) -> int:
 
 
 COMMAND = Command("quantize", "turn a checkpoint into an integer network",
-                  ("nomul quantize adder.checkpoint -o adder.network",), _configure, _run)
+                  ("nomul quantize adder.checkpoint -o adder.network",
+                   "nomul quantize lenet.checkpoint --bits 4 --epochs 1 -o lenet.network"), _configure, _run)

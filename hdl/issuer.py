@@ -68,12 +68,13 @@ class ActivationIssuer(wiring.Component):
         m.submodules.blocks = blocks = BlockCounter(self._config)
         m.d.comb += [window.descriptor.eq(layer), blocks.descriptor.eq(layer)]
 
-        # The tile: kernel row, kernel column, channel word, and the address of its tap relative to the window.
-        row, column, word = Signal(6), Signal(6), Signal(10)
+        # The tile: term, kernel row, kernel column, channel word, and its tap's address relative to the window.
+        term, row, column, word = Signal(4), Signal(6), Signal(6), Signal(10)
         offset = Signal(ADDRESS_BITS)
         word_end = word == layer.channel_words - 1
         row_end = word_end & (column == layer.kernel_width - 1)
-        last_tile = row_end & (row == layer.kernel_height - 1)
+        term_end = row_end & (row == layer.kernel_height - 1)
+        last_tile = term_end & (term == layer.terms - 1)
         first_tile = Signal(init=1)
 
         pixel = Signal(range(self._config.block_pixels))
@@ -94,17 +95,18 @@ class ActivationIssuer(wiring.Component):
             m.d.sync += first_tile.eq(last_tile)
             with m.If(last_tile):
                 m.d.comb += [blocks.advance.eq(1), window.save.eq(1), window.first.eq(blocks.group_end)]
-                m.d.sync += [row.eq(0), column.eq(0), word.eq(0), offset.eq(0), self.bank.eq(~self.bank)]
+                m.d.sync += [term.eq(0), self.bank.eq(~self.bank)]
                 with m.If(blocks.last):
                     m.d.sync += self.busy.eq(0)
             with m.Else():
                 m.d.comb += window.restore.eq(1)
-                m.d.sync += [
-                    word.eq(Mux(word_end, 0, word + 1)),
-                    column.eq(Mux(row_end, 0, column + word_end)),
-                    row.eq(row + row_end),
-                    offset.eq(offset + Mux(row_end, layer.tap_row_step, 1)),
-                ]
+                m.d.sync += term.eq(term + term_end)
+            m.d.sync += [
+                word.eq(Mux(word_end, 0, word + 1)),
+                column.eq(Mux(row_end, 0, column + word_end)),
+                row.eq(Mux(term_end, 0, row + row_end)),
+                offset.eq(Mux(term_end, 0, offset + Mux(row_end, layer.tap_row_step, 1))),
+            ]
         with m.If(self.start):
             m.d.comb += [window.first.eq(1), window.save.eq(1), blocks.first.eq(1)]
             m.d.sync += self.busy.eq(1)

@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike
 
 from nomul.gen.spec.operators import Operator
 
-__all__ = ["ACCUMULATOR_BITS", "LOGIT_LOWER", "LOGIT_UPPER", "MAX_SHIFT", "MULTIPLIER_BITS", "accumulate",
-           "accumulator_range", "average", "maximum", "op", "output_size", "requantize", "residual", "signed_bits"]
+__all__ = ["ACCUMULATOR_BITS", "LOGIT_LOWER", "LOGIT_UPPER", "MAX_SHIFT", "MAX_TERMS", "MULTIPLIER_BITS",
+           "accumulate", "accumulator_range", "average", "maximum", "op", "output_size", "requantize",
+           "residual", "signed_bits"]
 
 #: No accumulator is wider, so that all products fit in int64.
 ACCUMULATOR_BITS = 40
@@ -23,6 +24,8 @@ ACCUMULATOR_BITS = 40
 MULTIPLIER_BITS = 16
 #: The requantization's right shift is 1 to this.
 MAX_SHIFT = 40
+#: A layer reads its input 1 to this many times.
+MAX_TERMS = 15
 #: Logits are signed 16 bit.
 LOGIT_LOWER, LOGIT_UPPER = -(1 << 15), (1 << 15) - 1
 

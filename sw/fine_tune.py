@@ -15,7 +15,7 @@ from nomul.sw.train import Training
 __all__ = ["fine_tuned"]
 
 #: Of the recipe's rates: where the cosine starts that ends at 0.
-_RATE = 0.1
+_RATE = 0.3
 
 
 def fine_tuned(model: nn.Module, calibration_images: torch.Tensor, config: QuantizationConfig, dataset: Dataset,
@@ -30,7 +30,7 @@ def fine_tuned(model: nn.Module, calibration_images: torch.Tensor, config: Quant
     dataset : Dataset
         The one that the model was trained on.
     recipe : Recipe
-        The one that it was trained by: a tenth of its rates is where these begin.
+        The one that it was trained by: parts of its rates are where these begin.
     epochs : int
         At least 1.
     seed : int

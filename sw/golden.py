@@ -67,7 +67,8 @@ def _batches(network: IntegerNetwork, codes: np.ndarray) -> Iterator[dict[str, t
 def _layer(layer: Layer, inputs: list[torch.Tensor], grids: list[Tensor], activation_bits: int) -> torch.Tensor:
     if isinstance(layer, ArrayLayer):
         around = (layer.padding,) * 4
-        acc = _accumulate(layer, functional.pad(inputs[0], around, value=grids[0].zero_point), activation_bits)
+        padded = functional.pad(inputs[0], around, value=grids[0].zero_point)
+        acc = _accumulate(layer, padded.repeat(1, layer.terms, 1, 1), activation_bits)
         product = acc * torch.from_numpy(layer.multiplier.astype(np.int64))[:, None, None]
         rounded = (product + (1 << layer.shift - 1)) >> layer.shift
         return (rounded + layer.output.zero_point).clamp(layer.lower, layer.upper).to(torch.int32)

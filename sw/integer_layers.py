@@ -11,7 +11,7 @@ from nomul.gen.spec.errors import NomulError
 from nomul.gen.spec.operators import Operator
 from nomul.sw import contract
 from nomul.sw.layer_base import ConvolutionLayer, LinearLayer
-from nomul.sw.layers import L1Conv2d, L1Linear, SignConv2d, SignLinear
+from nomul.sw.layers import L1Conv2d, L1Linear, PowerSumConv2d, PowerSumLinear, SignConv2d, SignLinear
 from nomul.sw.network import Add, ArrayLayer, AveragePool, Layer, MaxPool, Tensor
 from nomul.sw.quantization_config import QuantizationConfig
 from nomul.sw.quantized import QuantizedAdd, QuantizedArray, QuantizedPool
@@ -107,6 +107,10 @@ class LayerBuilder:
         stride, padding = _window(step.name, layer)
         operator, codes = self._codes(layer, source)
         affine = _affine(step.norm, len(codes.weight), layer.bias)
+        terms = codes.weight.shape[1] // source.channels
+        if isinstance(layer, PowerSumConv2d | PowerSumLinear):
+            scale = float(layer.power_sum().scale)
+            affine = Affine(affine.scale * scale, affine.mean / scale, affine.offset)
         # The hardware scales by less than 1: the output's step must be coarse enough.
         at_least = int(np.frexp(np.abs(affine.scale).max())[1]) + codes.exponent
         if last:
@@ -118,22 +122,23 @@ class LayerBuilder:
             output, lower, upper = self._grid(step.name, sample, at_least), 0, self.largest
         scaled = requantization(codes, affine, output.exponent)
         return ArrayLayer(step.name, step.inputs[0], operator, codes.weight, scaled.bias, scaled.multiplier,
-                          scaled.shift, stride, padding, lower, upper, output)
+                          scaled.shift, stride, padding, lower, upper, output, terms)
 
     def _codes(self, layer: ArrayModule, source: Tensor) -> tuple[Operator, Codes]:
-        """A layer's operator, and its weights as integers (O, C, KH, KW)."""
-        is_l1 = isinstance(layer, L1Conv2d | L1Linear)
-        real = layer.weight if isinstance(layer, L1Conv2d | L1Linear) else layer.quantized_weight()
-        weight = real.detach().numpy()
-        if weight.ndim == 2:  # a linear layer is a convolution with a kernel as large as the map
-            weight = weight.reshape(len(weight), *source.shape)
-        if is_l1:
+        """A layer's operator, and its weights as integers (O, terms·C, KH, KW)."""
+        # A linear layer is a convolution with a kernel as large as the map.
+        shape = layer.weight_shape[0], -1, *(layer.weight_shape[2:] or source.shape[1:])
+        if isinstance(layer, L1Conv2d | L1Linear):
             largest = (1 << self.config.l1_weight_bits) - 1
+            weight = layer.weight.detach().numpy().reshape(shape)
             return Operator.L1, l1_codes(weight, source.exponent, source.zero_point, largest)
+        # A sum of powers of two is as many weights, all of one term's channels after the other's.
+        real = layer.power_sum().terms.movedim(0, 1) if isinstance(layer, PowerSumConv2d | PowerSumLinear) \
+            else layer.quantized_weight()
         is_sign = isinstance(layer, SignConv2d | SignLinear)
         exponents = 1 if is_sign else self.config.shift_exponents
         return (Operator.SIGN if is_sign else Operator.SHIFT,
-                shift_codes(weight, source.exponent, source.zero_point, exponents))
+                shift_codes(real.detach().numpy().reshape(shape), source.exponent, source.zero_point, exponents))
 
     def _add(self, step: Step, sources: list[Tensor], sample: np.ndarray) -> Add:
         finest = min(source.exponent for source in sources)

@@ -47,7 +47,8 @@ def lower_array(layer: ArrayLayer, source: Tensor, placed: dict[str, int], targe
     words = placed["channel_words"]
     descriptor = {
         **window_fields(source, placed, (height, width), layer.stride, layer.padding, layer.output),
-        "opcode": Opcode.ARRAY, "operator": layer.operator, "groups": groups, "tiles": height * width * words,
+        "opcode": Opcode.ARRAY, "operator": layer.operator, "groups": groups,
+        "tiles": layer.terms * height * width * words, "terms": layer.terms,
         "tap_row_step": address((source.width - width) * words + 1),
         "shift": layer.shift, "zero_point": layer.output.zero_point, "lower": layer.lower, "upper": layer.upper,
     }
@@ -62,15 +63,16 @@ def lower_array(layer: ArrayLayer, source: Tensor, placed: dict[str, int], targe
 
 
 def _all_weights(layer: ArrayLayer, source: Tensor, columns: int, lanes: int, config: Config) -> np.ndarray:
-    """Every weight that the array sees, shape (columns, height, width, lanes): unused ones are pad weights."""
+    """Every weight that the array sees, shape (columns, terms, height, width, lanes): unused ones are pad weights."""
     encode(layer.operator, layer.weight, config)  # says which weight of the layer is out of range, before padding
     pad = pad_weight(layer.operator, source.zero_point, config)
     if layer.operator is Operator.L1 and pad >= 1 << config.l1_weight_bits:
         raise WeightError(f"unused lanes need the zero point {pad} of tensor {layer.input!r} as weight, above the "
                           f"largest l1 weight {(1 << config.l1_weight_bits) - 1}; raise l1_weight_bits")
-    channels, inputs, height, width = layer.weight.shape
-    weight = np.full((columns, height, width, lanes), pad, dtype=np.int64)
-    weight[:channels, :, :, :inputs] = layer.weight.transpose(0, 2, 3, 1)
+    channels, _, height, width = layer.weight.shape
+    weight = np.full((columns, layer.terms, height, width, lanes), pad, dtype=np.int64)
+    own = layer.weight.reshape(channels, layer.terms, source.channels, height, width)
+    weight[:channels, ..., :source.channels] = own.transpose(0, 1, 3, 4, 2)
     return weight
 
 

@@ -121,15 +121,17 @@ class Machine:
         for group in range(layer["groups"]):
             acc = np.zeros((layer["output_pixels"], columns), np.int64)
             weight_address = layer["weight_base"] + group * layer["tiles"] * columns
-            step = 0
             for tile in range(layer["tiles"]):
-                row, column = divmod(tile // layer["channel_words"], layer["kernel_width"])
+                if tile % (layer["tiles"] // layer["terms"]) == 0:
+                    step = row = 0
+                column = tile // layer["channel_words"] % layer["kernel_width"]
                 taps = self._read(layer, y + row, x + column, addresses + step)
                 codes = self._weight_codes[weight_address:weight_address + columns]
                 acc = self._wrap(acc + self._leaf_sums(Operator(layer["operator"]), taps, codes))
                 weight_address += columns
                 row_end = (tile + 1) % (layer["channel_words"] * layer["kernel_width"]) == 0
                 step += layer["tap_row_step"] if row_end else 1
+                row += row_end
             first = layer["parameter_base"] + group * columns
             outputs = self._requantize(layer, acc, slice(first, first + columns))
             store = self._store_results if layer["destination"] == Destination.RESULTS else self._store_codes

@@ -1,7 +1,7 @@
 """The integer network: what quantization makes, and what golden model and compiler take."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -180,6 +180,8 @@ def _record_of(layer: Layer, tensors: dict[str, np.ndarray]) -> dict[str, Any]:
 def _layer_of(record: dict[str, Any], tensors: dict[str, np.ndarray]) -> Layer:
     kind, values = LAYERS[record["kind"]], {}
     for field in fields(kind):
+        if field.name not in record and field.default is not MISSING:
+            continue    # a file from before there was this field
         value: Any = record[field.name] if field.name in record else tensors[f"{record['name']}.{field.name}"]
         if field.name == "operator":
             value = Operator.from_key(value)

@@ -59,7 +59,7 @@ class ArrayLayer:
     operator : Operator
         L1, SHIFT or SIGN.
     weight : np.ndarray
-        int16, shape (O, C, KH, KW). L1: codes on the input's grid; SHIFT: 0 or ±2^p; SIGN: -1, 0, 1.
+        int16, shape (O, terms·C, KH, KW). L1: codes on the input's grid; SHIFT: 0 or ±2^p; SIGN: -1, 0, 1.
     bias : np.ndarray
         int64, shape (O,); contains SHIFT's and SIGN's zero-point correction.
     multiplier : np.ndarray
@@ -72,6 +72,9 @@ class ArrayLayer:
         Bounds of the output codes; ReLU is lower = output.zero_point.
     output : Tensor
         Shape and grid of the result. The network's last layer has zero_point 0 and signed 16-bit outputs (logits).
+    terms : int
+        1 to 15: how often the input's channels are read, all in a row each time. So a weight that is a sum of powers of
+        two is as many SHIFT weights.
     """
 
     kind: ClassVar[str] = "array"
@@ -88,6 +91,7 @@ class ArrayLayer:
     lower: int
     upper: int
     output: Tensor
+    terms: int = 1
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -106,8 +110,11 @@ class ArrayLayer:
                      f"{key} must be {np.dtype(dtype)} of shape ({channels},), not {array.dtype} {array.shape}")
         _require(self.stride >= 1 and self.padding >= 0,
                  f"stride must be at least 1 and padding at least 0, not {self.stride} and {self.padding}")
-        _require(self.weight.shape[1] == inputs[0].channels,
-                 f"weight has {self.weight.shape[1]} input channels, tensor {self.input!r} has {inputs[0].channels}")
+        _require(1 <= self.terms <= contract.MAX_TERMS, f"terms must be 1 to {contract.MAX_TERMS}, not {self.terms}")
+        times = f"{self.terms} times " if self.terms > 1 else ""
+        _require(self.weight.shape[1] == self.terms * inputs[0].channels,
+                 f"weight has {self.weight.shape[1]} input channels, tensor {self.input!r} has {times}"
+                 f"{inputs[0].channels}")
         _check_map(inputs[0], (channels, *self.weight.shape[2:]), self.stride, self.padding, self.output)
         self._check_numbers(lower, upper)
 

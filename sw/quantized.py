@@ -67,7 +67,7 @@ class QuantizedArray(nn.Module):
         """(N, C, H, W) to (N, O, OH, OW); a linear layer: (N, I) to (N, O)."""
         layer = self.layer
         codes = torch.from_numpy(_codes(x, self.source).reshape(-1, *self.source.shape)).double()
-        padded = functional.pad(codes, (layer.padding,) * 4, value=self.source.zero_point)
+        padded = functional.pad(codes.repeat(1, layer.terms, 1, 1), (layer.padding,) * 4, value=self.source.zero_point)
         convolve = l1_conv2d if layer.operator is Operator.L1 else functional.conv2d
         # Exact: float64 holds all integers below 2^53, and no sum comes near.
         sums = convolve(padded, torch.from_numpy(layer.weight).double(), stride=layer.stride)

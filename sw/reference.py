@@ -44,7 +44,8 @@ def _layer(layer: Layer, inputs: list[np.ndarray], zero_points: list[int]) -> np
 
 def _array(layer: ArrayLayer, codes: np.ndarray, zero_point: int) -> np.ndarray:
     around = (layer.padding, layer.padding)
-    padded = np.pad(codes, ((0, 0), (0, 0), around, around), constant_values=zero_point)
+    repeated = np.tile(codes, (1, layer.terms, 1, 1))
+    padded = np.pad(repeated, ((0, 0), (0, 0), around, around), constant_values=zero_point)
     windows = _windows(padded, layer.weight.shape[2:], layer.stride).transpose(0, 2, 3, 1, 4, 5)
     taps = windows.reshape(*windows.shape[:3], -1)
     acc = np.stack([contract.accumulate(layer.operator, taps, weight.reshape(1, -1), bias[None])[..., 0]

@@ -123,7 +123,8 @@ def shift_codes(weight: np.ndarray, exponent: int, zero_point: int, exponents: i
     smallest, spread = (int(powers.min()), int(np.ptp(powers)) + 1) if powers.size else (0, 1)
     if spread > exponents:
         raise ScaleError(f"the shift weights' exponents span {spread} values, {smallest} to {smallest + spread - 1}, "
-                         f"but the hardware has {exponents}: train with max_exponent - min_exponent < {exponents}")
+                         f"but the hardware has {exponents}: take max_exponent - min_exponent < {exponents}, or "
+                         f"fewer terms or bits of a sum of powers of two")
     integers = np.ldexp(weight, -smallest).astype(np.int16)
     sums = integers.astype(np.int64).reshape(len(weight), -1).sum(axis=1)
     return Codes(integers, (-zero_point * sums).astype(np.float64), exponent + smallest)

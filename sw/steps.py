@@ -13,13 +13,17 @@ from torch import fx, nn
 from torch.nn import functional
 
 from nomul.gen.spec.errors import NomulError
-from nomul.sw.layers import L1Conv2d, L1Linear, ShiftConv2d, ShiftLinear, SignConv2d, SignLinear
+from nomul.sw.l1_layers import L1Conv2d, L1Linear
 from nomul.sw.network import Tensor
 from nomul.sw.on_grid import ActivationsOnGrid
+from nomul.sw.power_sum_layers import PowerSumConv2d, PowerSumLinear
+from nomul.sw.shift_layers import ShiftConv2d, ShiftLinear
+from nomul.sw.sign_layers import SignConv2d, SignLinear
 
 __all__ = ["ARRAYS", "ArrayModule", "QuantizationError", "Step", "Trace", "trace_steps"]
 
-ArrayModule = L1Conv2d | L1Linear | ShiftConv2d | ShiftLinear | SignConv2d | SignLinear
+ArrayModule = (L1Conv2d | L1Linear | ShiftConv2d | ShiftLinear | PowerSumConv2d | PowerSumLinear | SignConv2d
+               | SignLinear)
 #: The layers that processing arrays compute.
 ARRAYS = get_args(ArrayModule)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -34,8 +38,8 @@ _SUPPORTED = (f"supported are {', '.join(kind.__name__ for kind in ARRAYS)}, dir
               f"if wanted; MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), Flatten, Dropout, Identity; "
               f"and residual sums a + b")
 _HINTS = {
-    nn.Conv2d: "; it multiplies: use L1Conv2d, ShiftConv2d or SignConv2d",
-    nn.Linear: "; it multiplies: use L1Linear, ShiftLinear or SignLinear",
+    nn.Conv2d: "; it multiplies: use L1Conv2d, ShiftConv2d, PowerSumConv2d or SignConv2d, or convert_",
+    nn.Linear: "; it multiplies: use L1Linear, ShiftLinear, PowerSumLinear or SignLinear, or convert_",
 }
 
 
@@ -143,8 +147,7 @@ class _Fusion:
         elif isinstance(module, _NORMS):
             step = self._extended(node, "batch norm")
             if not step.is_array or step.norm or step.relu:
-                raise QuantizationError(f"node {node.target!r}: a batch norm must directly follow an L1, shift or sign "
-                                        f"layer")
+                raise QuantizationError(f"node {node.target!r}: a batch norm must directly follow a layer with weights")
             if module.running_mean is None:
                 raise QuantizationError(f"node {node.target!r}: the batch norm has no running statistics; "
                                         f"train it with track_running_stats=True")

@@ -30,7 +30,7 @@ def random_codes(seed, network, number):
 
 
 def random_array_layer(chance, config, name, source, source_name, *, samples=None, operator=None, channels=None,
-                       kernel=None, stride=None, padding=None, logits=False):
+                       kernel=None, stride=None, padding=None, terms=None, logits=False):
     """An array layer with random weights; what is None is random.
 
     Its outputs spread over their range for inputs like `samples` (codes, shape (N, C, H, W); None: uniform ones).
@@ -44,12 +44,14 @@ def random_array_layer(chance, config, name, source, source_name, *, samples=Non
     padding = int(chance.integers(0, 3)) if padding is None else padding
     kernel = (min(kernel[0], source.height + 2 * padding), min(kernel[1], source.width + 2 * padding))
     stride = int(chance.integers(1, 4)) if stride is None else stride
+    terms = int(chance.choice([1, 1, 1, 2, 3])) if terms is None else terms
     if samples is None:
         samples = chance.integers(0, 1 << config.activation_bits, (16, *source.shape))
-    weight = _random_weight(chance, config, operator, (channels, source.channels, *kernel))
+    weight = _random_weight(chance, config, operator, (channels, terms * source.channels, *kernel))
 
     around = (padding, padding)
-    padded = np.pad(samples, ((0, 0), (0, 0), around, around), constant_values=source.zero_point)
+    repeated = np.tile(samples, (1, terms, 1, 1))
+    padded = np.pad(repeated, ((0, 0), (0, 0), around, around), constant_values=source.zero_point)
     windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(2, 3))[:, :, ::stride, ::stride]
     taps = windows.transpose(0, 2, 3, 1, 4, 5).reshape(-1, weight[0].size)
     sums = accumulate(operator, taps, weight.reshape(channels, -1), np.zeros(channels))
@@ -64,7 +66,7 @@ def random_array_layer(chance, config, name, source, source_name, *, samples=Non
     output = Tensor(channels, output_size(source.height, kernel[0], stride, padding),
                     output_size(source.width, kernel[1], stride, padding), zero_point, int(chance.integers(-6, 3)))
     return ArrayLayer(name, source_name, operator, weight.astype(np.int16), bias, multiplier.astype(np.int32), shift,
-                      stride, padding, lower, upper, output)
+                      stride, padding, lower, upper, output, terms)
 
 
 def _random_weight(chance, config, operator, shape):

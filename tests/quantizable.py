@@ -4,7 +4,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nomul.sw.layers import L1Conv2d, L1Linear, ShiftConv2d, ShiftLinear, SignConv2d, SignLinear
+from nomul.sw.layers import (
+    L1Conv2d,
+    L1Linear,
+    PowerSumConv2d,
+    PowerSumLinear,
+    ShiftConv2d,
+    ShiftLinear,
+    SignConv2d,
+    SignLinear,
+)
 
 
 class Residual(nn.Module):
@@ -46,7 +55,15 @@ def signs():
         nn.BatchNorm2d(5), nn.ReLU(), nn.Flatten(), SignLinear(45, 4), nn.BatchNorm1d(4))
 
 
-NETS = {"residual": Residual, "strided": strided, "pooled": pooled, "signs": signs}
+def power_sums():
+    return nn.Sequential(
+        PowerSumConv2d(2, 6, 3, stride=2, padding=1), nn.BatchNorm2d(6), nn.ReLU(),
+        PowerSumConv2d(6, 5, 1, terms=3, bits=3), nn.BatchNorm2d(5),
+        PowerSumConv2d(5, 5, 3, bias=True, scheme="apot", bits=5), nn.ReLU(), nn.Flatten(),
+        PowerSumLinear(20, 4, scheme="apot", bits=3))
+
+
+NETS = {"residual": Residual, "strided": strided, "pooled": pooled, "signs": signs, "power sums": power_sums}
 
 
 def images(count, *, signed=False):

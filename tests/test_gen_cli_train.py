@@ -11,6 +11,7 @@ from nomul.gen.cli import main, train
 from nomul.sw import data, datasets
 from nomul.sw import train as training
 from nomul.sw.checkpoint import load_checkpoint
+from nomul.sw.network import ArrayLayer, IntegerNetwork
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +102,11 @@ def test_a_recipe_of_ones_own(capsys):
     assert load_checkpoint("x").name == "mine"
     assert nomul("quantize x -o x.network --bits 4") == 0
     assert "mine, 6 integer layers, 4-bit activations" in capsys.readouterr().out
+    assert nomul("quantize x -o y.network --bits 4 --epochs 1") == 0
+    assert IntegerNetwork.load("y.network").metadata["epochs_with_rounding"] == 1
+    assert IntegerNetwork.load("y.network").hash != IntegerNetwork.load("x.network").hash
+    assert "--epochs must be at least 0, not -1" in fails(capsys, "quantize x -o y.network --epochs -1")
+    assert "--terms is for layers that multiply, and mine has none" in fails(capsys, "quantize x -o y --terms 2")
     assert "activation_bits must be one of 2, 3" in fails(capsys, "quantize x -o x.network --bits 9")
 
 
@@ -108,9 +114,13 @@ def test_a_network_that_multiplies_is_trained_and_not_quantized(capsys):
     Path("conv.toml").write_text('network = "lenet"\nkind = "conv"\nepochs = 1\n')
     Path("adder.toml").write_text('network = "lenet"\nkind = "adder"\nepochs = 1\n')
     assert nomul("train conv.toml -o x") == 0
-    assert "in conv, as it was trained, all layers multiply" in fails(capsys, "quantize x -o y")
+    message = fails(capsys, "quantize x -o y")
+    assert "in conv, as it was trained, all layers multiply: make their weights sums of two powers of two" in message
+    assert nomul("quantize x --terms 2 -o x.network") == 0
+    assert {layer.terms for layer in IntegerNetwork.load("x.network").layers if isinstance(layer, ArrayLayer)} == {2}
+    assert "layer 'block1.conv': the shift weights' exponents span" in fails(capsys, "quantize x --terms 5 -o y")
     assert nomul("train adder.toml -o x --keep-first-last") == 0
-    assert "the first and the last layer multiply: it is there to compare with" in fails(capsys, "quantize x -o y")
+    assert "the first and the last layer multiply: make their weights" in fails(capsys, "quantize x -o y")
 
 
 def test_checkpoint_is_taken_again_only_for_the_same_recipe_and_seed():

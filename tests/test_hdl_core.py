@@ -86,6 +86,7 @@ def run_core(config, network, images):
 def random_layer(config, operator, chance):
     """A random ARRAY layer written by hand: descriptor, integer weights, parameters; channels fill all words."""
     channel_words, groups = chance.integers(1, 3), chance.integers(1, 4)
+    terms = chance.integers(1, 4)
     kernel_height, kernel_width, stride = chance.integers(1, 4), chance.integers(1, 4), chance.integers(1, 3)
     padding_top, padding_left = chance.integers(0, kernel_height), chance.integers(0, kernel_width)
     height, width = chance.integers(3, 6), chance.integers(3, 6)
@@ -96,7 +97,7 @@ def random_layer(config, operator, chance):
         Operator.SHIFT: lambda size: chance.choice([-1, 0, 1], size) << chance.integers(
             0, config.shift_exponents, size),
         Operator.SIGN: lambda size: chance.choice([-1, 1] if config.unified else [-1, 0, 1], size),
-    }[operator]((groups * config.columns, kernel_height, kernel_width, channel_words * config.lanes))
+    }[operator]((groups * config.columns, terms, kernel_height, kernel_width, channel_words * config.lanes))
     layer = {name: int(value) for name, value in {
         "opcode": Opcode.ARRAY, "operator": operator, "stride": stride,
         "padding_top": padding_top, "padding_left": padding_left,
@@ -109,7 +110,7 @@ def random_layer(config, operator, chance):
         "row_step": (stride * width - (output_width - 1) * stride) * channel_words % 2**ADDRESS_BITS,
         "output_width": output_width, "output_pixels": output_height * output_width, "output_base": 100,
         "output_pixel_step": -(-groups * config.columns // config.lanes), "groups": groups,
-        "tiles": kernel_height * kernel_width * channel_words,
+        "tiles": terms * kernel_height * kernel_width * channel_words, "terms": terms,
         "shift": chance.integers(8, 20), "zero_point": chance.integers(0, 2**config.activation_bits),
         "lower": 0, "upper": 2**config.activation_bits - 1,
     }.items()}
@@ -128,14 +129,13 @@ def array_layer_by_hand(layer, operator, weights, biases, multipliers, memory):
         top = pixel // layer["output_width"] * layer["stride"] - layer["padding_top"]
         left = pixel % layer["output_width"] * layer["stride"] - layer["padding_left"]
         sums = biases.astype(object)
-        for row in range(layer["kernel_height"]):
-            for column in range(layer["kernel_width"]):
-                y, x = top + row, left + column
-                inside = 0 <= y < height and 0 <= x < width
-                taps = image[y, x] if inside else np.full(words * lanes, layer["pad_code"])
-                tap_weights = weights[:, row, column]
-                terms = -abs(taps - tap_weights) if operator is Operator.L1 else taps * tap_weights
-                sums = sums + terms.sum(axis=1)
+        for term, row, column in np.ndindex(weights.shape[1:4]):
+            y, x = top + row, left + column
+            inside = 0 <= y < height and 0 <= x < width
+            taps = image[y, x] if inside else np.full(words * lanes, layer["pad_code"])
+            tap_weights = weights[:, term, row, column]
+            leaves = -abs(taps - tap_weights) if operator is Operator.L1 else taps * tap_weights
+            sums = sums + leaves.sum(axis=1)
         half = 1 << layer["shift"] - 1
         outputs.append([min(max(((int(total) * int(multiplier) + half) >> layer["shift"]) + layer["zero_point"],
                                 layer["lower"]), layer["upper"])

@@ -26,7 +26,7 @@ def brute_force(layer, source, image):
         for c, ky, kx in np.ndindex(in_channels, height, width):
             y, x = row * layer.stride + ky - layer.padding, column * layer.stride + kx - layer.padding
             inside = 0 <= y < source.height and 0 <= x < source.width
-            code = int(image[c, y, x]) if inside else source.zero_point
+            code = int(image[c % source.channels, y, x]) if inside else source.zero_point
             weight = int(layer.weight[o, c, ky, kx])
             acc += -abs(code - weight) if layer.operator is Operator.L1 else code * weight
         scaled = (acc * int(layer.multiplier[o]) + 2 ** (layer.shift - 1)) // 2**layer.shift + layer.output.zero_point
@@ -49,6 +49,20 @@ def test_array_layer_equals_loops_over_the_definition(operator, stride, padding)
     assert np.array_equal(golden.trace(network, codes)["conv"], expected)
     assert np.array_equal(reference.trace(network, codes)["conv"], expected)
     assert len(np.unique(expected)) > 4
+
+
+def test_two_terms_of_powers_of_two_multiply_by_their_sum():
+    chance = np.random.default_rng(8)
+    source = Tensor(3, 5, 4, 7, -4)
+    layer = random_array_layer(chance, CONFIG, "conv", source, "input", operator=Operator.SHIFT, channels=4,
+                               kernel=(3, 2), stride=2, padding=1, terms=2)
+    codes = random_codes(0, one_layer(layer, source), 2)
+    sums = layer.weight[:, :3].astype(int) + layer.weight[:, 3:]
+    assert {3, 6} < set(np.abs(sums).ravel().tolist())       # no powers of two
+    last = random_array_layer(chance, CONFIG, "out", layer.output, "conv", logits=True, stride=1, padding=0, terms=1,
+                              kernel=(layer.output.height, layer.output.width))
+    expected = [brute_force(replace(layer, weight=sums), source, image) for image in codes]
+    assert np.array_equal(golden.trace(IntegerNetwork("two", 8, source, (layer, last), {}), codes)["conv"], expected)
 
 
 @pytest.mark.parametrize("seed", range(25))

@@ -53,6 +53,8 @@ CONV, ADD, MAX, MEAN, LINEAR = range(5)
     (CONV, {"weight": np.ones((2, 2, 3, 3), np.int32)}, "weight must be int16 of shape .*, not int32"),
     (CONV, {"weight": np.ones((2, 2, 3), np.int16)}, r"weight must be int16 of shape .*, not int16 \(2, 2, 3\)"),
     (CONV, {"weight": np.ones((2, 3, 3, 3), np.int16)}, "weight has 3 input channels, tensor 'input' has 2"),
+    (CONV, {"terms": 2}, "weight has 2 input channels, tensor 'input' has 2 times 2"),
+    (CONV, {"terms": 16}, "terms must be 1 to 15, not 16"),
     (CONV, {"weight": np.full((2, 2, 3, 3), 3, np.int16)}, r"shift weights must be 0 or ±2\^p, not \[3\]"),
     (CONV, {"operator": Operator.SIGN}, r"sign weights must be -1, 0 or 1, not \[-4\]"),
     (CONV, {"operator": Operator.L1}, r"l1 weights must be not negative, not \[-4\]"),

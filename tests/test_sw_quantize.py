@@ -7,7 +7,7 @@ from torch import nn
 
 from nomul.sw import golden, reference
 from nomul.sw.convert import convert
-from nomul.sw.layers import L1Conv2d, L1Linear, ShiftConv2d
+from nomul.sw.layers import L1Conv2d, L1Linear, PowerSumConv2d, ShiftConv2d
 from nomul.sw.network import Add, ArrayLayer, AveragePool, MaxPool
 from nomul.sw.quantize import QuantizationConfig, QuantizationError, quantize_
 from nomul.sw.quantized import QuantizedInput
@@ -134,9 +134,10 @@ class Calling(nn.Module):
 
 
 @pytest.mark.parametrize(("model", "message"), [
-    (chain(nn.Conv2d(2, 2, 1)), "node '0': Conv2d is not supported; it multiplies: use L1Conv2d, .* SignConv2d; sup"),
+    (chain(nn.Conv2d(2, 2, 1)), "node '0': Conv2d is not supported; it multiplies: use L1Conv2d, .*, or convert_; sup"),
+    (chain(PowerSumConv2d(2, 2, 1, terms=3, bits=4)), "layer '0': the shift weights' exponents span .* fewer terms"),
     (chain(nn.SiLU()), "supported are L1Conv2d, L1Linear, ShiftConv2d, ShiftLinear, .* MaxPool2d"),
-    (chain(nn.Flatten(), nn.Linear(128, 128)), "node '1': Linear .* use L1Linear, ShiftLinear or SignLinear"),
+    (chain(nn.Flatten(), nn.Linear(128, 128)), "node '1': Linear .* use L1Linear, ShiftLinear, .* or SignLinear"),
     (chain(ShiftConv2d(2, 2, 1, groups=2)), "layer '0': the hardware has neither groups nor dilation"),
     (chain(L1Conv2d(2, 2, 1, dilation=2)), "layer '0': the hardware has neither groups nor dilation"),
     (chain(L1Conv2d(2, 2, 1, padding=(0, 1)), features=160), "layer '0': .* one padding for both directions"),

@@ -19,10 +19,12 @@ __all__ = ["COMMAND", "quantize_checkpoint"]
 
 #: Enough to choose steps by, and few enough for their tensors to fit any memory.
 _CALIBRATION_IMAGES = 1500
+#: Of one of a sum's powers of two: those of two terms span the hardware's eight exponents.
+_TERM_BITS = 4
 
 
 def quantize_checkpoint(checkpoint: "Checkpoint", output: str | Path, config: Config | None = None,
-                        bits: int = 8, epochs: int = 0) -> "IntegerNetwork":
+                        bits: int = 8, epochs: int = 0, terms: int | None = None) -> "IntegerNetwork":
     """Quantizes a trained network in place, calibrated on training images, and writes the integer network.
 
     Parameters
@@ -37,6 +39,8 @@ def quantize_checkpoint(checkpoint: "Checkpoint", output: str | Path, config: Co
         Without it, the width of activations and L1 weights; there are eight exponents then.
     epochs : int
         How long it is trained on with rounding in between before.
+    terms : int, optional
+        Layers that multiply get weights that are sums of so many powers of two.
 
     Raises
     ------
@@ -47,19 +51,25 @@ def quantize_checkpoint(checkpoint: "Checkpoint", output: str | Path, config: Co
     TrainingError
         If training diverges.
     """
-    if checkpoint.recipe.kind == "conv" or checkpoint.recipe.keep_first_last:
+    multiplies = checkpoint.recipe.kind == "conv" or checkpoint.recipe.keep_first_last
+    if multiplies and terms is None:
         which = "all layers" if checkpoint.recipe.kind == "conv" else "the first and the last layer"
-        raise ArgumentError(f"in {checkpoint.name}, as it was trained, {which} multiply: it is there to compare with; "
-                            f"train another recipe, without --keep-first-last")
+        raise ArgumentError(f"in {checkpoint.name}, as it was trained, {which} multiply: make their weights sums of "
+                            f"two powers of two with --terms 2, or train another recipe, without --keep-first-last")
+    if terms is not None and not multiplies:
+        raise ArgumentError(f"--terms is for layers that multiply, and {checkpoint.name} has none; leave it out")
     from nomul.sw.convert import convert
     from nomul.sw.datasets import load_dataset
     from nomul.sw.fine_tune import fine_tuned
+    from nomul.sw.pretrained import convert_
     from nomul.sw.quantize import QuantizationConfig, quantize_
 
     widths = QuantizationConfig(bits, l1_weight_bits=bits) if config is None else \
         QuantizationConfig(config.activation_bits, config.shift_exponents, config.l1_weight_bits)
     dataset, model = load_dataset(checkpoint.dataset), checkpoint.model
     images = dataset.train_images[:_CALIBRATION_IMAGES]
+    if terms is not None:
+        convert_(model, "power-sum", terms=terms, bits=_TERM_BITS)
     if epochs:
         with progress(f"train {checkpoint.name} with rounding, steps") as update:
             model = fine_tuned(model, images, widths, dataset, checkpoint.recipe, epochs, checkpoint.seed, update)
@@ -82,6 +92,9 @@ def _configure(parser: ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, default=0, metavar="N",
                         help="train on before, with rounding in between, so many passes over the training images "
                              "(default: none): for few bits")
+    parser.add_argument("--terms", type=int, metavar="N",
+                        help="for a network that multiplies: its weights become sums of so many powers of two, each of "
+                             "which takes the time of a layer")
     add_output(parser, "the integer network")
 
 
@@ -95,7 +108,7 @@ def _run(arguments: Namespace) -> int:
 
     config = None if arguments.config is None else load_config(arguments.config)
     checkpoint = load_checkpoint(source)
-    network = quantize_checkpoint(checkpoint, output, config, arguments.bits, arguments.epochs)
+    network = quantize_checkpoint(checkpoint, output, config, arguments.bits, arguments.epochs, arguments.terms)
     images = load_images(checkpoint.dataset, network.input, network.activation_bits)
     with progress(f"golden model of {network.name}, images") as update:
         predictions = golden.run(network, images.codes, update).argmax(axis=1)
@@ -108,4 +121,5 @@ def _run(arguments: Namespace) -> int:
 
 COMMAND = Command("quantize", "turn a checkpoint into an integer network",
                   ("nomul quantize adder.checkpoint -o adder.network",
-                   "nomul quantize lenet.checkpoint --bits 4 --epochs 1 -o lenet.network"), _configure, _run)
+                   "nomul quantize lenet.checkpoint --bits 4 --epochs 2 -o lenet.network",
+                   "nomul quantize conv.checkpoint --terms 2 -o conv.network"), _configure, _run)

@@ -8,11 +8,12 @@ pixel, channel-minor: address = base + (y·width + x)·channel_words + word. Lan
 All addresses are modulo 2^20, so that a window that starts in the padding may have a "negative" address.
 
 **ARRAY** (convolution and, with a kernel as large as the map, linear layers). For each group of `columns` output
-channels, for each block of up to `block_pixels` output pixels (raster order), for each *tile* (kernel row, kernel
+channels, for each block of up to `block_pixels` output pixels (raster order), for each *tile* (term, kernel row, kernel
 column, channel word; in this order, channel word fastest), for each pixel of the block: read one word, feed the array.
 Tile addresses advance by 1 within a kernel row, and by `tap_row_step` from the last tile of a kernel row to the first
-of the next. Window addresses advance by `pixel_step` to the next pixel and by `row_step` from the last pixel of an
-output row to the first of the next. Taps outside the map read as `pad_code` in all lanes.
+of the next; every term reads the same addresses again, so that a weight is the sum of as many.
+Window addresses advance by `pixel_step` to the next pixel and by `row_step` from the last pixel of an output row to the
+first of the next. Taps outside the map read as `pad_code` in all lanes.
 Weights lie in order of consumption: group, tile, column; a group's tiles are read again for every block.
 Parameters: one word a channel, at `parameter_base` + group·columns + column.
 Requantization: `y = clamp((((acc + bias)·M + 2^(shift-1)) >> shift) + zero_point, lower, upper)`.
@@ -106,6 +107,7 @@ FIELDS = tuple(Field(*row) for row in (
     ("output_pixel_step", 10, False, "words per output pixel"),
     ("groups", 10, False, "ARRAY: groups of output channels; VECTOR: channel words to process"),
     ("tiles", 16, False, "ARRAY: weight tiles per group"),
+    ("terms", 4, False, "ARRAY: how often the window's taps are read, 1 to 15"),
     ("weight_base", 20, False, "ARRAY: first word in the weight memory"),
     ("parameter_base", 16, False, "ARRAY: first word in the parameter memory"),
     ("results", 12, False, "ARRAY to RESULTS: number of result channels"),

@@ -38,6 +38,7 @@ def fake_quantize(model: nn.Module, calibration_images: Tensor, config: Quantiza
     traced, steps, grids = trace_steps(model)
     if grids:
         raise QuantizationError("the model has rounding in between already: train it, or quantize it")
+    config.check_names(step.name for step in steps)
     samples = record(traced, steps, calibration_images)
     builder = LayerBuilder(config, calibration_images.numpy(), grids)
     for step in steps:
@@ -47,7 +48,7 @@ def fake_quantize(model: nn.Module, calibration_images: Tensor, config: Quantiza
         _round(traced, step.nodes[-1], step.name, builder)
     for step in steps:
         if isinstance(step.module, L1Conv2d | L1Linear):
-            largest = (1 << config.l1_weight_bits) - 1
+            largest = min(config.largest_weight(step.name), builder.largest[step.inputs[0]])
             rounding = WeightsOnGrid(builder.grids[step.inputs[0]], largest)
             parametrize.register_parametrization(step.module, "weight", rounding)
     traced.recompile()
@@ -57,7 +58,7 @@ def fake_quantize(model: nn.Module, calibration_images: Tensor, config: Quantiza
 def _round(traced: fx.GraphModule, node: fx.Node, tensor: str, builder: LayerBuilder) -> None:
     """Rounds the value of `node` for all that use it."""
     name = f"{tensor}_on_grid".replace(".", "_")
-    traced.add_submodule(name, ActivationsOnGrid(builder.grids[tensor], builder.largest))
+    traced.add_submodule(name, ActivationsOnGrid(builder.grids[tensor], builder.largest[tensor]))
     with traced.graph.inserting_after(node):
         rounded = traced.graph.call_module(name, (node,))
     node.replace_all_uses_with(rounded, lambda user: user is not rounded)

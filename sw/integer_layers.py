@@ -37,14 +37,14 @@ class LayerBuilder:
     ----------
     grids : dict of str to Tensor
         Shape, step and zero point of every tensor so far.
-    largest : int
-        Largest code of an activation.
+    largest : dict of str to int
+        Largest code of every tensor so far.
     """
 
     def __init__(self, config: QuantizationConfig, images: np.ndarray, fixed: Mapping[str, Tensor]):
         self.config = config
-        self.largest = (1 << config.activation_bits) - 1
         self._fixed = fixed
+        self.largest = {"input": config.largest_code("input")}
         self.grids = {"input": self._grid("input", images)}
 
     def build(self, step: Step, sample: np.ndarray, *, last: bool) -> nn.Module:
@@ -71,6 +71,8 @@ class LayerBuilder:
             raise QuantizationError(f"layer {step.name!r}: its outputs are not finite; train the model again, with a "
                                     f"lower learning rate")
         sources = [self.grids[name] for name in step.inputs]
+        pools = step.module is not None and not step.is_array
+        self.largest[step.name] = self.largest[step.inputs[0]] if pools else self.config.largest_code(step.name)
         try:
             layer, module = self._made(step, sources, sample, last)
         except QuantizationError:
@@ -89,7 +91,7 @@ class LayerBuilder:
             array = self._array(step, sources[0], sample, last)
             return array, QuantizedArray(array, sources[0])
         pool = _pool(step, sources[0], sample)
-        pool.check(sources, 0, self.largest)
+        pool.check(sources, 0, self.largest[step.name])
         return pool, QuantizedPool(pool)
 
     def _grid(self, name: str, sample: np.ndarray, at_least: int | None = None) -> Tensor:
@@ -97,15 +99,16 @@ class LayerBuilder:
         if name in self._fixed:
             fixed = self._fixed[name]
             return fixed if at_least is None else replace(fixed, exponent=max(fixed.exponent, at_least))
-        zero_point = 0 if sample.min() >= 0 else (self.largest + 1) // 2
-        exponent = best_exponent(sample, zero_point, self.largest, at_least)
+        largest = self.largest[name]
+        zero_point = 0 if sample.min() >= 0 else (largest + 1) // 2
+        exponent = best_exponent(sample, zero_point, largest, at_least)
         return Tensor(*_map_shape(sample), zero_point=zero_point, exponent=exponent)
 
     def _array(self, step: Step, source: Tensor, sample: np.ndarray, last: bool) -> ArrayLayer:
         layer = step.module
         assert isinstance(layer, ARRAYS)
         stride, padding = _window(step.name, layer)
-        operator, codes = self._codes(layer, source)
+        operator, codes = self._codes(step, layer, source)
         affine = _affine(step.norm, len(codes.weight), layer.bias)
         terms = codes.weight.shape[1] // source.channels
         if isinstance(layer, PowerSumConv2d | PowerSumLinear):
@@ -119,17 +122,17 @@ class LayerBuilder:
             output = Tensor(*_map_shape(sample), exponent=max(at_least, covering))
             lower, upper = 0 if step.relu else contract.LOGIT_LOWER, contract.LOGIT_UPPER
         else:
-            output, lower, upper = self._grid(step.name, sample, at_least), 0, self.largest
+            output, lower, upper = self._grid(step.name, sample, at_least), 0, self.largest[step.name]
         scaled = requantization(codes, affine, output.exponent)
         return ArrayLayer(step.name, step.inputs[0], operator, codes.weight, scaled.bias, scaled.multiplier,
                           scaled.shift, stride, padding, lower, upper, output, terms)
 
-    def _codes(self, layer: ArrayModule, source: Tensor) -> tuple[Operator, Codes]:
+    def _codes(self, step: Step, layer: ArrayModule, source: Tensor) -> tuple[Operator, Codes]:
         """A layer's operator, and its weights as integers (O, terms·C, KH, KW)."""
         # A linear layer is a convolution with a kernel as large as the map.
         shape = layer.weight_shape[0], -1, *(layer.weight_shape[2:] or source.shape[1:])
         if isinstance(layer, L1Conv2d | L1Linear):
-            largest = (1 << self.config.l1_weight_bits) - 1
+            largest = min(self.config.largest_weight(step.name), self.largest[step.inputs[0]])
             weight = layer.weight.detach().numpy().reshape(shape)
             return Operator.L1, l1_codes(weight, source.exponent, source.zero_point, largest)
         # A sum of powers of two is as many weights, all of one term's channels after the other's.
@@ -144,8 +147,9 @@ class LayerBuilder:
         finest = min(source.exponent for source in sources)
         output = self._grid(step.name, sample, finest)
         left = sources[0].exponent - finest, sources[1].exponent - finest
-        add = Add(step.name, (step.inputs[0], step.inputs[1]), left, output.exponent - finest, 0, self.largest, output)
-        add.check(sources, 0, self.largest)
+        add = Add(step.name, (step.inputs[0], step.inputs[1]), left, output.exponent - finest, 0,
+                  self.largest[step.name], output)
+        add.check(sources, 0, self.largest[step.name])
         return add
 
 

@@ -39,10 +39,11 @@ def quantize_(model: nn.Module, calibration_images: torch.Tensor, config: Quanti
     """
     model.eval()
     traced, steps, grids = trace_steps(model)
+    config.check_names(step.name for step in steps)
     samples = record(traced, steps, calibration_images)
     builder = LayerBuilder(config, calibration_images.numpy(), grids)
     modules = {step.name: builder.build(step, samples[step.name], last=step is steps[-1]) for step in steps}
-    _install(model, traced.graph, steps, modules, QuantizedInput(builder.grids["input"], builder.largest))
+    _install(model, traced.graph, steps, modules, QuantizedInput(builder.grids["input"], builder.largest["input"]))
     return model
 
 

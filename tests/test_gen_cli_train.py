@@ -105,6 +105,12 @@ def test_a_recipe_of_ones_own(capsys):
     assert nomul("quantize x -o y.network --bits 4 --epochs 1") == 0
     assert IntegerNetwork.load("y.network").metadata["epochs_with_rounding"] == 1
     assert IntegerNetwork.load("y.network").hash != IntegerNetwork.load("x.network").hash
+    assert nomul("quantize x -o y.network --layer block1.adder=6 --layer block3.adder=4,3") == 0
+    uppers = {layer.name: layer.upper for layer in IntegerNetwork.load("y.network").layers
+              if isinstance(layer, ArrayLayer)}
+    assert (uppers["block1.adder"], uppers["block2.adder"], uppers["block3.adder"]) == (63, 255, 15)
+    assert "--layer must be NAME=A or NAME=A,W" in fails(capsys, "quantize x -o y --layer block1.adder:6")
+    assert "there is no layer 'adder' to have bits of its own" in fails(capsys, "quantize x -o y --layer adder=6")
     assert "--epochs must be at least 0, not -1" in fails(capsys, "quantize x -o y.network --epochs -1")
     assert "--terms is for layers that multiply, and mine has none" in fails(capsys, "quantize x -o y --terms 2")
     assert "activation_bits must be one of 2, 3" in fails(capsys, "quantize x -o x.network --bits 9")

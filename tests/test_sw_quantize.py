@@ -5,11 +5,13 @@ import pytest
 import torch
 from torch import nn
 
+from nomul.gen.spec.operators import Operator
 from nomul.sw import golden, reference
 from nomul.sw.convert import convert
 from nomul.sw.layers import L1Conv2d, L1Linear, PowerSumConv2d, ShiftConv2d
 from nomul.sw.network import Add, ArrayLayer, AveragePool, MaxPool
-from nomul.sw.quantize import QuantizationConfig, QuantizationError, quantize_
+from nomul.sw.quantization_config import LayerBits, QuantizationConfig
+from nomul.sw.quantize import QuantizationError, quantize_
 from nomul.sw.quantized import QuantizedInput
 
 from .quantizable import NETS, Residual, images, pooled, strided, trained
@@ -100,10 +102,38 @@ def test_a_shift_layers_bias_becomes_part_of_the_integer_bias(norm):
     assert (found - expected).abs().max() < 0.02 * expected.abs().max()
 
 
+def test_layers_with_bits_of_their_own_equal_golden_and_reference():
+    config = QuantizationConfig(7, l1_weight_bits=7, layers={
+        "stem": LayerBits(activation_bits=3), "left": LayerBits(5, 2), "add_1": LayerBits(activation_bits=4)})
+    model = quantize_(trained(Residual), images(64), config)
+    network = convert(model, "mixed")
+    codes = network.encode_images(images(100).numpy())
+    tensors = golden.trace(network, codes)
+    logits = np.ldexp(tensors["classifier"].astype(float), network.layers[-1].output.exponent)
+    assert np.array_equal(model(images(100)).numpy(), logits.reshape(100, -1))
+    for tensor, expected in reference.trace(network, codes[:20]).items():
+        assert np.array_equal(tensors[tensor][:20], expected), tensor
+    largest = {name: int(tensor.max()) for name, tensor in tensors.items()}
+    assert (largest["stem"], largest["add_1"]) == (7, 15)
+    assert 15 < largest["left"] <= 31
+    assert largest["pool"] <= 15
+    heaviest = {layer.name: int(layer.weight.max()) for layer in network.layers if isinstance(layer, ArrayLayer)}
+    assert heaviest["left"] == 3
+    assert 7 < heaviest["classifier"] <= 15     # as its input
+
+
+def test_bits_for_a_layer_that_there_is_not_are_refused():
+    with pytest.raises(QuantizationError, match="no layer 'stern' to have bits of its own; the layers are stem, left,"):
+        quantize_(trained(Residual), images(4), QuantizationConfig(layers={"stern": LayerBits(3)}))
+
+
 @pytest.mark.parametrize(("values", "message"), [
     ({"activation_bits": 9}, "activation_bits must be one of 2, 3, 4, 5, 6, 7, 8, not 9"),
     ({"shift_exponents": 3}, "shift_exponents must be one of 2, 4, 8, not 3"),
     ({"activation_bits": 4, "l1_weight_bits": 5}, "l1_weight_bits must be one of 2, 3, 4, not 5"),
+    ({"activation_bits": 3, "l1_weight_bits": 3, "layers": {"0": LayerBits(4)}},
+     "activation_bits of layer '0' must be one of 2, 3, not 4"),
+    ({"layers": {"0": LayerBits(l1_weight_bits=1)}}, "l1_weight_bits of layer '0' must be one of 2, .* not 1"),
 ])
 def test_impossible_configurations_are_refused(values, message):
     with pytest.raises(QuantizationError, match=message):
@@ -135,7 +165,7 @@ class Calling(nn.Module):
 
 @pytest.mark.parametrize(("model", "message"), [
     (chain(nn.Conv2d(2, 2, 1)), "node '0': Conv2d is not supported; it multiplies: use L1Conv2d, .*, or convert_; sup"),
-    (chain(PowerSumConv2d(2, 2, 1, terms=3, bits=4)), "layer '0': the shift weights' exponents span .* fewer terms"),
+    (chain(PowerSumConv2d(2, 64, 3, terms=3, bits=4), features=2304), "the shift weights' exponents span .* fewer"),
     (chain(nn.SiLU()), "supported are L1Conv2d, L1Linear, ShiftConv2d, ShiftLinear, .* MaxPool2d"),
     (chain(nn.Flatten(), nn.Linear(128, 128)), "node '1': Linear .* use L1Linear, ShiftLinear, .* or SignLinear"),
     (chain(ShiftConv2d(2, 2, 1, groups=2)), "layer '0': the hardware has neither groups nor dilation"),

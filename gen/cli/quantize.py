@@ -1,6 +1,7 @@
 """`nomul quantize`: from a checkpoint to an integer network."""
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from nomul.gen.spec.config import Config
 if TYPE_CHECKING:
     from nomul.sw.checkpoint import Checkpoint
     from nomul.sw.network import IntegerNetwork
+    from nomul.sw.quantization_config import LayerBits
 
 __all__ = ["COMMAND", "quantize_checkpoint"]
 
@@ -24,7 +26,8 @@ _TERM_BITS = 4
 
 
 def quantize_checkpoint(checkpoint: "Checkpoint", output: str | Path, config: Config | None = None,
-                        bits: int = 8, epochs: int = 0, terms: int | None = None) -> "IntegerNetwork":
+                        bits: int = 8, epochs: int = 0, terms: int | None = None,
+                        layers: "Mapping[str, LayerBits] | None" = None) -> "IntegerNetwork":
     """Quantizes a trained network in place, calibrated on training images, and writes the integer network.
 
     Parameters
@@ -41,6 +44,8 @@ def quantize_checkpoint(checkpoint: "Checkpoint", output: str | Path, config: Co
         How long it is trained on with rounding in between before.
     terms : int, optional
         Layers that multiply get weights that are sums of so many powers of two.
+    layers : mapping of str to LayerBits, optional
+        Layers with fewer bits than the others.
 
     Raises
     ------
@@ -64,8 +69,8 @@ def quantize_checkpoint(checkpoint: "Checkpoint", output: str | Path, config: Co
     from nomul.sw.pretrained import convert_
     from nomul.sw.quantize import QuantizationConfig, quantize_
 
-    widths = QuantizationConfig(bits, l1_weight_bits=bits) if config is None else \
-        QuantizationConfig(config.activation_bits, config.shift_exponents, config.l1_weight_bits)
+    widths = QuantizationConfig(bits, l1_weight_bits=bits, layers=layers or {}) if config is None else \
+        QuantizationConfig(config.activation_bits, config.shift_exponents, config.l1_weight_bits, layers or {})
     dataset, model = load_dataset(checkpoint.dataset), checkpoint.model
     images = dataset.train_images[:_CALIBRATION_IMAGES]
     if terms is not None:
@@ -89,6 +94,9 @@ def _configure(parser: ArgumentParser) -> None:
                         help="configuration whose activation and weight widths to use (default: 8 bits)")
     widths.add_argument("--bits", type=int, default=8, metavar="N",
                         help="width of activations and L1 weights, 2 to 8, without a configuration")
+    parser.add_argument("--layer", action="append", default=[], metavar="NAME=A[,W]",
+                        help="a layer with fewer bits than the others: of the activations that it makes, and of its L1 "
+                             "weights; may be given several times")
     parser.add_argument("--epochs", type=int, default=0, metavar="N",
                         help="train on before, with rounding in between, so many passes over the training images "
                              "(default: none): for few bits")
@@ -98,9 +106,26 @@ def _configure(parser: ArgumentParser) -> None:
     add_output(parser, "the integer network")
 
 
+def _layers(arguments: Sequence[str]) -> dict[str, "LayerBits"]:
+    """Of ``NAME=A[,W]`` each."""
+    from nomul.sw.quantization_config import LayerBits
+
+    layers = {}
+    for argument in arguments:
+        name, _, widths = argument.partition("=")
+        try:
+            numbers = [int(width) for width in widths.split(",")]
+            layers[name] = LayerBits(*numbers)
+        except (ValueError, TypeError):
+            raise ArgumentError(f"--layer must be NAME=A or NAME=A,W, such as block1.adder=6,5, not {argument!r}"
+                                ) from None
+    return layers
+
+
 def _run(arguments: Namespace) -> int:
     if arguments.epochs < 0:
         raise ArgumentError(f"--epochs must be at least 0, not {arguments.epochs}")
+    layers = _layers(arguments.layer)
     source, output = check_input(arguments.checkpoint), check_output(arguments.output)
     from nomul.gen.presets import load_config
     from nomul.sw import golden
@@ -108,7 +133,7 @@ def _run(arguments: Namespace) -> int:
 
     config = None if arguments.config is None else load_config(arguments.config)
     checkpoint = load_checkpoint(source)
-    network = quantize_checkpoint(checkpoint, output, config, arguments.bits, arguments.epochs, arguments.terms)
+    network = quantize_checkpoint(checkpoint, output, config, arguments.bits, arguments.epochs, arguments.terms, layers)
     images = load_images(checkpoint.dataset, network.input, network.activation_bits)
     with progress(f"golden model of {network.name}, images") as update:
         predictions = golden.run(network, images.codes, update).argmax(axis=1)

@@ -5,7 +5,6 @@ import pytest
 import torch
 from torch import nn
 
-from nomul.gen.spec.operators import Operator
 from nomul.sw import golden, reference
 from nomul.sw.convert import convert
 from nomul.sw.layers import L1Conv2d, L1Linear, PowerSumConv2d, ShiftConv2d

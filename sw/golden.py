@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from nomul.gen.spec.operators import Operator
 from nomul.sw.contract import accumulator_range
-from nomul.sw.network import Add, ArrayLayer, AveragePool, IntegerNetwork, Layer, MaxPool, Tensor
+from nomul.sw.integer_ops import mean, requantized, summed
+from nomul.sw.network import Add, ArrayLayer, IntegerNetwork, Layer, MaxPool, Tensor
 
 __all__ = ["run", "trace"]
 
@@ -69,23 +70,16 @@ def _layer(layer: Layer, inputs: list[torch.Tensor], grids: list[Tensor], activa
         around = (layer.padding,) * 4
         padded = functional.pad(inputs[0], around, value=grids[0].zero_point)
         acc = _accumulate(layer, padded.repeat(1, layer.terms, 1, 1), activation_bits)
-        product = acc * torch.from_numpy(layer.multiplier.astype(np.int64))[:, None, None]
-        rounded = (product + (1 << layer.shift - 1)) >> layer.shift
-        return (rounded + layer.output.zero_point).clamp(layer.lower, layer.upper).to(torch.int32)
+        multiplier = torch.from_numpy(layer.multiplier.astype(np.int64))[:, None, None]
+        return requantized(acc, multiplier, layer.shift, layer.output.zero_point, layer.lower,
+                           layer.upper).to(torch.int32)
     if isinstance(layer, Add):
-        first, second = ((x.long() - grid.zero_point) << left
-                         for x, grid, left in zip(inputs, grids, layer.left_shifts, strict=True))
-        rounded = (first + second + (1 << layer.shift >> 1)) >> layer.shift
-        return (rounded + layer.output.zero_point).clamp(layer.lower, layer.upper).to(torch.int32)
+        return summed((inputs[0], inputs[1]), (grids[0].zero_point, grids[1].zero_point), layer.left_shifts,
+                      layer.shift, layer.output.zero_point, layer.lower, layer.upper).to(torch.int32)
     windows = inputs[0].unfold(2, layer.kernel[0], layer.stride).unfold(3, layer.kernel[1], layer.stride)
     if isinstance(layer, MaxPool):
         return windows.amax(dim=(4, 5))
-    return _mean(windows, layer)
-
-
-def _mean(windows: torch.Tensor, layer: AveragePool) -> torch.Tensor:
-    count = layer.kernel[0] * layer.kernel[1]
-    return ((windows.sum(dim=(4, 5)) + count // 2) >> (count.bit_length() - 1)).to(torch.int32)
+    return mean(windows).to(torch.int32)
 
 
 def _accumulate(layer: ArrayLayer, padded: torch.Tensor, activation_bits: int) -> torch.Tensor:

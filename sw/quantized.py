@@ -3,27 +3,26 @@
 All values are codes times a power of two, which float32 holds exactly. They run on the CPU and have no gradients.
 """
 
-import numpy as np
 import torch
 from torch import Tensor as Values
 from torch import nn
 from torch.nn import functional
 
 from nomul.gen.spec.operators import Operator
-from nomul.sw import contract
+from nomul.sw.integer_ops import mean, requantized, summed
 from nomul.sw.l1 import l1_conv2d
 from nomul.sw.network import Add, ArrayLayer, AveragePool, MaxPool, Tensor
 
 __all__ = ["QuantizedAdd", "QuantizedArray", "QuantizedInput", "QuantizedPool"]
 
 
-def _codes(values: Values, grid: Tensor) -> np.ndarray:
+def _codes(values: Values, grid: Tensor) -> Values:
     """int64 codes of values that lie on `grid`."""
-    return np.ldexp(values.detach().numpy().astype(np.float64), -grid.exponent).astype(np.int64) + grid.zero_point
+    return (values.detach().double() * 2.0**-grid.exponent).to(torch.int64) + grid.zero_point
 
 
-def _values(codes: np.ndarray, grid: Tensor) -> Values:
-    return torch.from_numpy(np.ldexp((codes - grid.zero_point).astype(np.float32), grid.exponent))
+def _values(codes: Values, grid: Tensor) -> Values:
+    return (codes - grid.zero_point).to(torch.float32) * 2.0**grid.exponent
 
 
 class QuantizedInput(nn.Module):
@@ -43,13 +42,12 @@ class QuantizedInput(nn.Module):
 
     def forward(self, images: Values) -> Values:
         """(N, C, H, W), same shape."""
-        exact = np.ldexp(images.numpy().astype(np.float64), -self.grid.exponent)
-        codes = np.clip(np.floor(exact + 0.5) + self.grid.zero_point, 0, self.largest)
-        return _values(codes, self.grid)
+        codes = (images.detach().double() * 2.0**-self.grid.exponent + 0.5).floor() + self.grid.zero_point
+        return _values(codes.clamp(0, self.largest), self.grid)
 
 
 class QuantizedArray(nn.Module):
-    """An L1, shift or sign layer with its batch norm and ReLU.
+    """A layer with weights, with its batch norm and ReLU.
 
     Parameters
     ----------
@@ -59,21 +57,26 @@ class QuantizedArray(nn.Module):
         Grid and shape of its input.
     """
 
+    weight: Values
+    bias: Values
+    multiplier: Values
+
     def __init__(self, layer: ArrayLayer, source: Tensor):
         super().__init__()
         self.layer, self.source = layer, source
+        # Exact: float64 holds all integers below 2^53, and no sum comes near.
+        self.register_buffer("weight", torch.from_numpy(layer.weight).double())
+        self.register_buffer("bias", torch.from_numpy(layer.bias)[:, None, None])
+        self.register_buffer("multiplier", torch.from_numpy(layer.multiplier).to(torch.int64)[:, None, None])
 
     def forward(self, x: Values) -> Values:
         """(N, C, H, W) to (N, O, OH, OW); a linear layer: (N, I) to (N, O)."""
         layer = self.layer
-        codes = torch.from_numpy(_codes(x, self.source).reshape(-1, *self.source.shape)).double()
-        padded = functional.pad(codes.repeat(1, layer.terms, 1, 1), (layer.padding,) * 4, value=self.source.zero_point)
+        codes = _codes(x, self.source).reshape(-1, *self.source.shape).double().repeat(1, layer.terms, 1, 1)
+        padded = functional.pad(codes, (layer.padding,) * 4, value=self.source.zero_point)
         convolve = l1_conv2d if layer.operator is Operator.L1 else functional.conv2d
-        # Exact: float64 holds all integers below 2^53, and no sum comes near.
-        sums = convolve(padded, torch.from_numpy(layer.weight).double(), stride=layer.stride)
-        acc = sums.numpy().astype(np.int64) + layer.bias[:, None, None]
-        result = contract.requantize(acc, layer.multiplier[:, None, None], layer.shift, layer.output.zero_point,
-                                     layer.lower, layer.upper)
+        acc = convolve(padded, self.weight, stride=layer.stride).to(torch.int64) + self.bias
+        result = requantized(acc, self.multiplier, layer.shift, layer.output.zero_point, layer.lower, layer.upper)
         values = _values(result, layer.output)
         return values.flatten(1) if x.ndim == 2 else values
 
@@ -98,11 +101,10 @@ class QuantizedPool(nn.Module):
 
     def forward(self, x: Values) -> Values:
         """(N, C, H, W) to (N, C, OH, OW)."""
-        codes = torch.from_numpy(_codes(x, self.layer.output))
         (height, width), stride = self.layer.kernel, self.layer.stride
-        windows = codes.unfold(2, height, stride).unfold(3, width, stride).flatten(4).numpy()
-        combine = contract.maximum if isinstance(self.layer, MaxPool) else contract.average
-        return _values(combine(windows), self.layer.output)
+        windows = _codes(x, self.layer.output).unfold(2, height, stride).unfold(3, width, stride)
+        codes = windows.amax(dim=(4, 5)) if isinstance(self.layer, MaxPool) else mean(windows)
+        return _values(codes, self.layer.output)
 
 
 class QuantizedAdd(nn.Module):
@@ -123,6 +125,6 @@ class QuantizedAdd(nn.Module):
     def forward(self, a: Values, b: Values) -> Values:
         """Two tensors of one shape to their sum."""
         layer, (first, second) = self.layer, self.sources
-        codes = contract.residual(_codes(a, first), _codes(b, second), (first.zero_point, second.zero_point),
-                                  layer.left_shifts, layer.shift, layer.output.zero_point, layer.lower, layer.upper)
+        codes = summed((_codes(a, first), _codes(b, second)), (first.zero_point, second.zero_point),
+                       layer.left_shifts, layer.shift, layer.output.zero_point, layer.lower, layer.upper)
         return _values(codes, layer.output)

@@ -218,3 +218,13 @@ def test_two_inputs_are_refused():
 
     with pytest.raises(QuantizationError, match="node 'b': the model must have one input"):
         quantize_(Two(), images(4), QuantizationConfig())
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_the_quantized_model_is_exported_with_all_of_its_integers(name):
+    model = quantize_(trained(NETS[name]), images(64), QuantizationConfig())
+    exported = torch.export.export(model, (images(2),)).module()
+    assert torch.equal(exported(images(2)), model(images(2)))
+    layer = next(layer for layer in convert(model, name).layers if isinstance(layer, ArrayLayer))
+    weights = [value for key, value in exported.state_dict().items() if key.endswith("weight")]
+    assert np.array_equal(weights[0].numpy(), layer.weight)

@@ -8,6 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
+from nomul.gen.spec.latency import ACCUMULATOR
 
 __all__ = ["BlockAccumulator"]
 
@@ -47,7 +48,7 @@ class BlockAccumulator(wiring.Component):
         Clock cycles after `i_valid` in which a drain may first give the address of the result.
     """
 
-    latency = 2
+    latency = ACCUMULATOR
 
     def __init__(self, config: Config, sum_shape: ShapeLike):
         self._config = config

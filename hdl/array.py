@@ -7,9 +7,10 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
+from nomul.gen.spec.latency import array_latency
 from nomul.gen.spec.operators import Operator
 from nomul.hdl.pe import ProcessingElement, kind_for
-from nomul.hdl.subarray import SubArray, column_latency, column_sum_bits
+from nomul.hdl.subarray import SubArray, column_sum_bits
 from nomul.hdl.tile import tile_layout
 
 __all__ = ["ProcessingArray"]
@@ -58,7 +59,7 @@ class ProcessingArray(wiring.Component):
         self._kinds = {Operator.from_key(key): kind_for(key, config) for key in config.operators}
         # 2·Σ leaf - Σ z is largest for z = 0 and w = 2^A - 1: twice the largest sum of leaves.
         self.sum_bits = max(column_sum_bits(config, kind.leaf_bits) + kind.shared for kind in self._kinds.values())
-        self.latency = 2 + column_latency(config)
+        self.latency = array_latency(config)
         super().__init__({
             "i_valid": In(1), "i_tag": In(tag_shape),
             "i_activations": In(data.ArrayLayout(unsigned(config.activation_bits), config.lanes)),

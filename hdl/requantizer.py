@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
+from nomul.gen.spec.latency import REQUANTIZER
 from nomul.gen.spec.program import MULTIPLIER_BITS, RESULT_BITS
 
 __all__ = ["Requantizer"]
@@ -65,7 +66,7 @@ class Requantizer(wiring.Component):
     @staticmethod
     def latency(shift: int) -> int:
         """Clock cycles from the transfer at `i` to `o.valid`."""
-        return shift + 3
+        return shift + REQUANTIZER
 
     def elaborate(self, platform):
         m = Module()

@@ -5,16 +5,12 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
+from nomul.gen.spec.latency import column_latency
 from nomul.hdl.fabric import Operand, fabric_of
 from nomul.hdl.pe import ProcessingElement, kind_of
-from nomul.hdl.tree import add_tree, tree_latency
+from nomul.hdl.tree import add_tree
 
-__all__ = ["Column", "SubArray", "column_latency", "column_sum_bits"]
-
-
-def column_latency(config: Config) -> int:
-    """Clock cycles from activations and weights to a column's sum."""
-    return config.leaf_register + tree_latency(config.lanes, config.tree_levels_per_register)
+__all__ = ["Column", "SubArray", "column_sum_bits"]
 
 
 def column_sum_bits(config: Config, bits: int) -> int:

@@ -4,33 +4,10 @@ from collections.abc import Sequence
 
 from amaranth.hdl import Module, Signal, Value
 
+from nomul.gen.spec.latency import tree_latency
 from nomul.hdl.fabric import Fabric, Operand
 
-__all__ = ["add_tree", "tree_latency"]
-
-
-def tree_latency(count: int, levels_per_register: int) -> int:
-    """Clock cycles from the operands to their sum: registers of a tree that adds two by two.
-
-    A fabric that adds three at a time needs fewer levels, and delays the sum to come in the same cycle.
-
-    Parameters
-    ----------
-    count : int
-        Operands, at least 1.
-    levels_per_register : int
-        A register follows every so many levels; 0 for none at all.
-
-    Raises
-    ------
-    ValueError
-        For a count below 1 or negative levels.
-    """
-    if count < 1:
-        raise ValueError(f"an adder tree must have at least 1 operand, not {count!r}")
-    if levels_per_register < 0:
-        raise ValueError(f"levels per register must be 0 (none) or more, not {levels_per_register!r}")
-    return (count - 1).bit_length() // levels_per_register if levels_per_register else 0
+__all__ = ["add_tree"]
 
 
 def add_tree(m: Module, fabric: Fabric, operands: Sequence[Operand], levels_per_register: int,

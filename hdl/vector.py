@@ -6,6 +6,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
+from nomul.gen.spec.latency import VECTOR
 from nomul.gen.spec.program import ADDRESS_BITS, FIELDS, Mode
 from nomul.hdl.descriptor import DESCRIPTOR
 from nomul.hdl.window import COORDINATE_BITS, WindowWalker
@@ -48,7 +49,7 @@ class VectorEngine(wiring.Component):
     """
 
     #: Cycles from the issue of an output's last address to its write.
-    LATENCY = 6
+    LATENCY = VECTOR
 
     def __init__(self, config: Config):
         self._config = config

@@ -10,6 +10,7 @@ from nomul.hdl.core import Core
 from nomul.hdl.sim import simulate
 from nomul.sw import reference
 from nomul.sw.compile import compile_network
+from nomul.sw.cycles import predict
 
 from .hardware import small_config
 from .networks import random_network
@@ -204,4 +205,27 @@ def test_core_computes_what_the_reference_computes(shape, seed):
     for n, (logits, top, cycles) in enumerate(answers):
         np.testing.assert_array_equal(logits, expected[network.layers[-1].name][n].reshape(-1))
         assert top == int(np.argmax(logits))
-        assert cycles > 0
+        assert cycles == sum(layer.total for layer in predict(compile_network(network, config)))
+
+
+@pytest.mark.parametrize("shape", CONFIGS)
+def test_every_layer_takes_the_cycles_that_are_predicted(shape):
+    config = small_config(weight_words=4096, parameter_words=256, activation_words=512, program_layers=32,
+                          **CONFIGS[shape] | {"block_pixels": 3})
+    compiled = compile_network(random_network(7, config), config)
+    dut = Core(config)
+    cycles = []
+
+    async def bench(ctx):
+        host = Host(ctx, dut.bus)
+        await host.write(Region.REGISTERS, address_of("NETWORK_LOW"), 1)
+        for layers in range(len(compiled.program)):     # that many, and then the end
+            words = [word for descriptor in compiled.program[:layers].tolist() for word in descriptor]
+            await host.write(Region.PROGRAM, 0, *words, *pack(opcode=Opcode.END))
+            await host.start()
+            cycles.append(await host.read(Region.REGISTERS, address_of("CYCLES")))
+
+    simulate(dut, bench, limit=200_000)
+    found = np.diff(cycles).tolist()
+    assert len(found) >= 2
+    assert found == [layer.total for layer in predict(compiled)[:-1]]

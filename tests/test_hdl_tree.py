@@ -7,9 +7,10 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.guard import multiply_cells
+from nomul.gen.spec.latency import tree_latency
 from nomul.hdl.fabric import Fabric, FabricPlatform, Operand
 from nomul.hdl.sim import simulate
-from nomul.hdl.tree import add_tree, tree_latency
+from nomul.hdl.tree import add_tree
 
 
 class Ternary(Fabric):

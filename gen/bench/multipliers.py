@@ -17,8 +17,9 @@ from amaranth.lib.wiring import In, Out
 
 from nomul.gen.bench.rows import Builder, Choice, Row, Term
 from nomul.gen.spec.config import Config
+from nomul.gen.spec.latency import tree_latency
 from nomul.hdl.fabric import Fabric, Operand, fabric_of
-from nomul.hdl.tree import add_tree, tree_latency
+from nomul.hdl.tree import add_tree
 
 __all__ = ["GatedMultiplier", "MergedMultiplier", "RowMultiplier"]
 

@@ -69,6 +69,10 @@ class CompiledNetwork:
         """Bytes that are pushed for weights and parameters."""
         return self.weights.size + self.parameters.size
 
+    def descriptors(self) -> list[dict[str, int]]:
+        """The fields of every descriptor, END included."""
+        return [unpack(words) for words in self.program.tolist()]
+
     def registers(self) -> dict[str, int]:
         """Values of the registers that describe the loaded network; NETWORK is this program's hash."""
         number = int(self.hash, 16)
@@ -85,7 +89,7 @@ class CompiledNetwork:
     def summary(self) -> list[dict[str, Any]]:
         """One row a descriptor for a table: layer, operation, kernel, stride, groups, tiles, words, addresses."""
         names = [*list(self.tensors)[1:], "results", ""]
-        return [_row(name, unpack(words), self.config) for name, words in zip(names, self.program, strict=True)]
+        return [_row(name, layer, self.config) for name, layer in zip(names, self.descriptors(), strict=True)]
 
     # Files. -------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.latency import ACCUMULATOR, ISSUE, REQUANTIZER, VECTOR, array_latency
-from nomul.gen.spec.program import DESCRIPTOR_WORDS, Destination, Mode, Opcode, unpack
+from nomul.gen.spec.program import DESCRIPTOR_WORDS, Destination, Mode, Opcode
 from nomul.sw.compiled import CompiledNetwork
 
 __all__ = ["LayerCycles", "predict"]
@@ -52,8 +52,7 @@ class LayerCycles:
 
 def predict(compiled: CompiledNetwork) -> list[LayerCycles]:
     """Cycles of each descriptor of a program, END included; their totals add up to the register CYCLES."""
-    layers = [unpack(words) for words in compiled.program.tolist()]
-    return [_layer(layer, compiled.config) for layer in layers]
+    return [_layer(layer, compiled.config) for layer in compiled.descriptors()]
 
 
 def _layer(layer: dict[str, int], config: Config) -> LayerCycles:

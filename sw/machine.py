@@ -8,7 +8,7 @@ import numpy as np
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.operators import Operator, decode
-from nomul.gen.spec.program import ADDRESS_BITS, MULTIPLIER_BITS, Destination, Mode, Opcode, unpack
+from nomul.gen.spec.program import ADDRESS_BITS, MULTIPLIER_BITS, Destination, Mode, Opcode
 from nomul.sw.compiled import CompiledNetwork
 
 __all__ = ["Machine"]
@@ -43,7 +43,7 @@ class Machine:
         if compiled.config_hash != self._config.hash:
             raise ValueError(f"the network is compiled for {compiled.config_hash}, this machine is {self._config.hash}")
         self._compiled = compiled
-        self._program = [unpack(words) for words in compiled.program.tolist()]
+        self._program = compiled.descriptors()
         bits = np.unpackbits(compiled.weights, axis=1, bitorder="little")[:, :self._config.weight_word_bits]
         codes = bits.reshape(len(bits), self._config.lanes, self._config.weight_bits).astype(np.int64)
         self._weight_codes = (codes << np.arange(self._config.weight_bits)).sum(axis=2)

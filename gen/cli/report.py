@@ -1,0 +1,59 @@
+"""`nomul report`: what a network costs on an accelerator, before there is one."""
+
+import json
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING, Any
+
+from nomul.gen.cli.command import Command, add_config
+from nomul.gen.cli.files import ArgumentError, check_input, check_output, write_text
+from nomul.gen.cli.screen import say, show_table
+
+if TYPE_CHECKING:
+    from nomul.sw.report import LayerReport
+
+__all__ = ["COMMAND"]
+
+
+def _configure(parser: ArgumentParser) -> None:
+    parser.add_argument("network", metavar="NETWORK", help="file that `nomul quantize` wrote")
+    add_config(parser)
+    parser.add_argument("--clock", type=float, metavar="MHZ", help="clock rate, for the images of a second")
+    parser.add_argument("--json", metavar="FILE", help="where to write everything")
+
+
+def _run(arguments: Namespace) -> int:
+    if arguments.clock is not None and not arguments.clock > 0:
+        raise ArgumentError(f"--clock must be greater than 0, not {arguments.clock:g}")
+    source = check_input(arguments.network)
+    if arguments.json:
+        check_output(arguments.json)
+    from nomul.gen.presets import load_config
+    from nomul.sw.network import IntegerNetwork
+    from nomul.sw.report import report
+
+    config = load_config(arguments.config)
+    result = report(IntegerNetwork.load(source), config)
+    rows = [_row(layer) for layer in result.layers]
+    show_table([list(row.values()) for row in rows], list(rows[0]))
+    say(f"{result.network} on {config.name}, {config.lanes}×{config.columns} processing elements: {result.cycles} "
+        f"cycles an image for {result.operations} operations, utilization {100 * result.utilization:.1f} %")
+    if arguments.clock is not None:
+        say(f"{1e6 * arguments.clock / result.cycles:.1f} images a second at {arguments.clock:g} MHz")
+    if arguments.json:
+        write_text(arguments.json, json.dumps(result.to_dict(), indent=1) + "\n")
+        say(arguments.json)
+    return 0
+
+
+def _row(layer: "LayerReport") -> dict[str, Any]:
+    cycles = layer.cycles
+    return {"layer": layer.name, "kind": layer.kind, "output": layer.output, "operations": layer.operations,
+            "cycles": cycles.total, "busy": cycles.busy, "weights": cycles.weights,
+            "accumulators": cycles.accumulators, "drain": cycles.drain, "fetch": cycles.fetch,
+            "utilization, %": f"{100 * layer.utilization:.1f}" if layer.operations else "",
+            "weight bits": layer.weight_bits, "bits read": layer.bits_read, "bits written": layer.bits_written}
+
+
+COMMAND = Command("report", "predict cycles, use of the array and memory traffic of a network, layer by layer",
+                  ("nomul report adder.network --config demo",
+                   "nomul report lenet.network --config mnist --clock 100 --json report.json"), _configure, _run)

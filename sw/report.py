@@ -1,0 +1,128 @@
+"""What a network costs on an accelerator, layer by layer: operations, cycles, use of the array, memory traffic."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from nomul.gen.spec.config import Config
+from nomul.sw.compile import compile_network
+from nomul.sw.compiled import CompiledNetwork
+from nomul.sw.cycles import LayerCycles, predict
+from nomul.sw.network import ArrayLayer, IntegerNetwork, Layer
+
+__all__ = ["LayerReport", "Report", "report"]
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """One layer, for one image.
+
+    Attributes
+    ----------
+    name, kind : str
+        The layer; "l1", "shift", "sign" or what kind of pooling or sum it is.
+    output : str
+        Channels × height × width.
+    operations : int
+        Weights times outputs that each is used for; 0 without weights.
+    cycles : LayerCycles
+        What it takes.
+    utilization : float
+        Operations by those that the array could do in these cycles, 0 to 1.
+    weight_bits : int
+        In the weight memory, unused lanes and columns included.
+    bits_read, bits_written : int
+        Of the activation memory.
+    """
+
+    name: str
+    kind: str
+    output: str
+    operations: int
+    cycles: LayerCycles
+    utilization: float
+    weight_bits: int
+    bits_read: int
+    bits_written: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able values; `cycles` is a dictionary with their `total`."""
+        return {**vars(self), "cycles": {**vars(self.cycles), "total": self.cycles.total}}
+
+
+@dataclass(frozen=True)
+class Report:
+    """All layers, for one image.
+
+    Attributes
+    ----------
+    network : str
+        Its name.
+    config : Config
+        The accelerator.
+    layers : list of LayerReport
+        In order.
+    end_cycles : int
+        To read that the program has ended.
+    """
+
+    network: str
+    config: Config
+    layers: list[LayerReport]
+    end_cycles: int
+
+    @property
+    def cycles(self) -> int:
+        """Of an image: what the register CYCLES shows."""
+        return sum(layer.cycles.total for layer in self.layers) + self.end_cycles
+
+    @property
+    def operations(self) -> int:
+        """Of an image."""
+        return sum(layer.operations for layer in self.layers)
+
+    @property
+    def utilization(self) -> float:
+        """Of the array, 0 to 1."""
+        return self.operations / (self.cycles * self.config.lanes * self.config.columns)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able values."""
+        return {"network": self.network, "config": self.config.to_dict(), "operations": self.operations,
+                "cycles": self.cycles, "utilization": self.utilization,
+                "layers": [layer.to_dict() for layer in self.layers]}
+
+
+def report(network: IntegerNetwork, config: Config) -> Report:
+    """Compiles a network and counts.
+
+    Raises
+    ------
+    CompileError
+        If the configuration cannot run it.
+    NetworkError
+        If the network breaks the integer contract.
+    """
+    compiled = compile_network(network, config)
+    *cycles, end = predict(compiled)
+    descriptors = compiled.descriptors()[:-1]
+    layers = [_layer(*each, compiled) for each in zip(network.layers, cycles, descriptors, strict=True)]
+    return Report(network.name, config, layers, end.total)
+
+
+def _layer(layer: Layer, cycles: LayerCycles, descriptor: dict[str, int], compiled: CompiledNetwork) -> LayerReport:
+    config, operations, weight_words, kind = compiled.config, 0, 0, layer.kind
+    if isinstance(layer, ArrayLayer):
+        operations = layer.weight.size * layer.output.height * layer.output.width
+        weight_words = descriptor["groups"] * descriptor["tiles"] * config.columns
+        kind = layer.operator.key
+    written = _words(compiled.tensors.get(layer.name), config)
+    return LayerReport(layer.name, kind, "×".join(map(str, layer.output.shape)), operations, cycles,
+                       operations / (cycles.total * config.lanes * config.columns),
+                       weight_words * config.weight_word_bits, cycles.busy * config.activation_word_bits, written)
+
+
+def _words(place: dict[str, int] | None, config: Config) -> int:
+    """Bits that a tensor takes; 0 for the logits, which are no activations."""
+    if place is None:
+        return 0
+    return place["height"] * place["width"] * place["channel_words"] * config.activation_word_bits

@@ -1,0 +1,76 @@
+import json
+
+import numpy as np
+import pytest
+
+from nomul.cosim.link import SimulationLink
+from nomul.gen.cli import main
+from nomul.gen.presets import load_config
+from nomul.gen.spec.operators import Operator
+from nomul.sw.network import Add, ArrayLayer, IntegerNetwork, MaxPool, Tensor
+from nomul.sw.report import report
+
+from .hardware import small_config
+from .networks import random_array_layer, random_codes, random_network
+
+CONFIG = small_config()     # 4 lanes × 4 columns, activations of 8 bits
+
+
+def by_hand():
+    """5×5 pixels of 3 channels; a 3×3 layer of 6 channels, its pooling, a sum, and 2 logits."""
+    chance = np.random.default_rng(3)
+    image = Tensor(3, 5, 5, 0, -4)
+    conv = random_array_layer(chance, CONFIG, "conv", image, "input", operator=Operator.L1, channels=6, kernel=(3, 3),
+                              stride=1, padding=0, terms=1)
+    small = Tensor(6, 1, 1, conv.output.zero_point, conv.output.exponent)
+    pool = MaxPool("pool", "conv", (3, 3), 1, small)
+    total = Add("add", ("pool", "pool"), (0, 0), 0, 0, 255, small)
+    logits = random_array_layer(chance, CONFIG, "out", small, "add", operator=Operator.SHIFT, channels=2,
+                                kernel=(1, 1), stride=1, padding=0, terms=2, logits=True)
+    return IntegerNetwork("by hand", 8, image, (conv, pool, total, logits), {})
+
+
+def test_operations_and_traffic_by_hand():
+    layers = report(by_hand(), CONFIG).layers
+    assert [(layer.name, layer.kind, layer.output) for layer in layers] == [
+        ("conv", "l1", "6×3×3"), ("pool", "max_pool", "6×1×1"), ("add", "add", "6×1×1"), ("out", "shift", "2×1×1")]
+    assert [layer.operations for layer in layers] == [6 * 3 * 9 * 9, 0, 0, 2 * 2 * 6]
+    # Two groups of 4 columns read the taps of 9 pixels; two words are pooled; two sums of two; two words in two terms.
+    assert [layer.cycles.busy for layer in layers] == [2 * 9 * 9, 2 * 9, 2 * 2, 2 * 2]
+    word = 4 * 8
+    assert [layer.bits_read for layer in layers] == [162 * word, 18 * word, 4 * word, 4 * word]
+    assert [layer.bits_written for layer in layers] == [9 * 2 * word, 2 * word, 2 * word, 0]
+    weight = CONFIG.weight_bits
+    assert [layer.weight_bits for layer in layers] == [2 * 4 * 9 * 4 * weight, 0, 0, 1 * 4 * 4 * 4 * weight]
+
+
+def test_its_cycles_are_those_of_the_simulation():
+    config = load_config("tiny")
+    network = random_network(4, config)
+    result = report(network, config)
+    from nomul.sw.compile import compile_network
+    from nomul.sw.driver.board import Board
+    with Board(SimulationLink(config)) as board:
+        board.push(compile_network(network, config))
+        assert board.run(random_codes(0, network, 2)).cycles.tolist() == [result.cycles] * 2
+    assert result.cycles == sum(layer.cycles.total for layer in result.layers) + result.end_cycles
+    operations = sum(layer.weight.size * layer.output.height * layer.output.width for layer in network.layers
+                     if isinstance(layer, ArrayLayer))
+    assert result.utilization == pytest.approx(operations / (result.cycles * config.lanes * config.columns))
+
+
+def test_on_the_command_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    config = load_config("tiny")
+    network = random_network(4, config)
+    network.save("x.network")
+    assert main(["report", "x.network", "--config", "tiny", "--clock", "50", "--json", "x.json"]) == 0
+    out = capsys.readouterr().out
+    written = json.loads((tmp_path / "x.json").read_text(encoding="utf-8"))
+    result = report(network, config)
+    assert (written["cycles"], len(written["layers"])) == (result.cycles, len(network.layers))
+    assert written["layers"][0]["cycles"]["total"] == result.layers[0].cycles.total
+    assert f"{result.cycles} cycles an image for {result.operations} operations" in out
+    assert f"{50e6 / result.cycles:.1f} images a second at 50 MHz" in out
+    assert main(["report", "x.network", "--config", "tiny", "--clock", "0"]) == 2
+    assert "--clock must be greater than 0, not 0" in capsys.readouterr().err

@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from nomul.gen.spec.errors import NomulError
-from nomul.sw.layers import L1Conv2d, ShiftConv2d
+from nomul.sw.layers import L1Conv2d, ShiftConv2d, SignConv2d
 
 __all__ = ["LAYERS", "SHAPES", "DeviceError", "Row", "Shape", "bench_layers", "check_device", "measure"]
 
@@ -52,7 +53,8 @@ SHAPES = (
 )
 
 #: What is measured, by the name of its rows.
-LAYERS: dict[str, type[L1Conv2d | ShiftConv2d]] = {"l1": L1Conv2d, "shift-q": ShiftConv2d}
+LAYERS: dict[str, Callable[..., nn.Module]] = {
+    "l1": L1Conv2d, "shift-q": ShiftConv2d, "shift-ps": partial(ShiftConv2d, form="ps"), "sign": SignConv2d}
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Row:
     batch : int
         Images.
     forward_ms, backward_ms : float
-        Shortest forward; shortest backward, with the gradients of input and weight.
+        Shortest forward; shortest backward, with the gradients of input and parameters.
     conv_ms : float
         `nn.Conv2d` without bias, forward and backward together, measured in turns with the layer.
     ratio_to_conv : float
@@ -154,7 +156,7 @@ def _step(layer: nn.Module, x: torch.Tensor, gradient: torch.Tensor) -> tuple[fl
     start = _now(x)
     result = layer(x)
     middle = _now(x)
-    torch.autograd.grad(result, (x, layer.get_parameter("weight")), gradient)
+    torch.autograd.grad(result, (x, *layer.parameters()), gradient)
     return middle - start, _now(x) - middle
 
 

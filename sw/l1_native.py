@@ -26,6 +26,7 @@ def _library() -> ctypes.CDLL | None:
     for dtype in ("float32", "float64"):
         for kind in ("", "depthwise_"):
             getattr(library, f"l1_{kind}forward_{dtype}").argtypes = [ctypes.c_void_p] * 4 + [ctypes.c_int]
+        for kind in ("", "dense_", "depthwise_"):
             getattr(library, f"l1_{kind}input_gradient_{dtype}").argtypes = [ctypes.c_void_p] * 5 + [ctypes.c_int] * 2
     return library
 
@@ -54,6 +55,8 @@ def native_forward(x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
 def native_input_gradient(x: Tensor, weight: Tensor, gradient: Tensor, geometry: Geometry, sign: bool) -> Tensor:
     """(N, C, H, W), whose channels lie closest; with the sign of ``w - x`` or, without `sign`, with its clip."""
     numbers = _numbers(x.shape, weight, geometry, gradient.shape[2:])
+    if geometry.stride == (1, 1) and weight.shape[1] >= _lanes(x):
+        return _dense_input_gradient(x, weight, gradient, geometry, sign, numbers)
     if not _is_depthwise(weight, geometry):
         last = x.permute(0, 2, 3, 1).contiguous()
         result = torch.empty_like(last)
@@ -67,6 +70,22 @@ def native_input_gradient(x: Tensor, weight: Tensor, gradient: Tensor, geometry:
           result, numbers=numbers, options=(int(sign),))
     per_output = result[..., :len(weight)].unflatten(3, (geometry.groups, -1))
     return per_output.sum(4).permute(0, 3, 1, 2)
+
+
+def _dense_input_gradient(x: Tensor, weight: Tensor, gradient: Tensor, geometry: Geometry, sign: bool,
+                          numbers: list[int]) -> Tensor:
+    """For stride 1 and enough input channels to fill a vector."""
+    groups = geometry.groups
+    vertical, horizontal = (max(0, (size - 1) * dilation - padding) for size, dilation, padding in
+                            zip(weight.shape[2:], geometry.dilation, geometry.padding, strict=True))
+    around = (0, 0, horizontal, horizontal, vertical, vertical)
+    last = _whole_vectors(x.permute(0, 2, 3, 1).unflatten(3, (groups, -1)))
+    result = torch.empty_like(last)
+    _call("l1_dense_input_gradient", last,
+          _whole_vectors(weight.unflatten(0, (groups, -1)).permute(0, 3, 4, 1, 2)),
+          functional.pad(gradient.permute(0, 2, 3, 1), around).contiguous(), result,
+          numbers=numbers, options=(int(sign),))
+    return result[..., :weight.shape[1]].flatten(3).contiguous().permute(0, 3, 1, 2)
 
 
 def _is_depthwise(weight: Tensor, geometry: Geometry) -> bool:
@@ -100,6 +119,10 @@ def _channels_last(x: Tensor, outputs: int) -> Tensor:
 
 def _whole_vectors(tensor: Tensor) -> Tensor:
     """The last dimension filled up with zeros to whole vectors, contiguous."""
-    lanes = _library().l1_vector_bytes() // tensor.dtype.itemsize  # type: ignore[union-attr]
-    missing = -tensor.shape[-1] % lanes
+    missing = -tensor.shape[-1] % _lanes(tensor)
     return (functional.pad(tensor, (0, missing)) if missing else tensor).contiguous()  # pad copies even nothing
+
+
+def _lanes(tensor: Tensor) -> int:
+    """Numbers in a vector."""
+    return _library().l1_vector_bytes() // tensor.dtype.itemsize  # type: ignore[union-attr]

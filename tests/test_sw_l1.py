@@ -29,6 +29,9 @@ GEOMETRIES = {
     "one channel, no groups": (1, 6, 6, 5, (3, 3), (2, 2), (1, 1), (1, 1), 1),
     "one channel a group, many outputs": (2, 5, 6, 14, (3, 3), (1, 1), (1, 1), (1, 1), 2),
     "channels that fill no block": (10, 5, 4, 6, (3, 3), (1, 1), (1, 1), (1, 1), 2),
+    "vectors of channels": (20, 6, 5, 7, (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    "vectors of channels, groups, dilation": (34, 6, 5, 6, (3, 2), (1, 1), (1, 0), (2, 3), 2),
+    "vectors of channels, wider padding than kernel": (16, 3, 4, 5, (2, 3), (1, 1), (3, 4), (1, 1), 1),
     "nothing square": (4, 9, 7, 6, (1, 3), (2, 1), (0, 1), (1, 2), 2),
 }
 EVERY = pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES)

@@ -1,4 +1,4 @@
-"""Writes the tables of the documentation from `nomul.gen.spec`, or checks that they are true.
+"""Writes the tables of the documentation from `nomul.gen.spec`, and the plot of results.md from its table.
 
 ``python docs/tables.py`` writes them, ``python docs/tables.py --check`` only says whether that would change anything.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from nomul.gen.presets import load_config, preset_names
 from nomul.gen.register_map import regions, registers
 from nomul.gen.spec import config, frames, program
+from nomul.sw.chart import line_chart
 
 __all__ = ["TABLES", "main"]
 
@@ -85,8 +86,15 @@ TABLES = {"config": _config, "presets": _presets, "descriptor": _descriptor, "re
           "registers": _registers, "operations": _operations, "statuses": _statuses}
 
 
+def _plot(page: str) -> str:
+    """The chart of results.md: of rows such as ``| name | 3: 99.1, 8: 99.4 |``."""
+    curves = {name: [(int(bits), float(accuracy)) for bits, accuracy in re.findall(r"(\d): ([\d.]+)", points)]
+              for name, points in re.findall(r"^\| ([^|]+) \| (\d: [^|]+) \|$", page, re.MULTILINE)}
+    return line_chart("MNIST, integer golden model", "bits of a weight", "correct, %", curves)
+
+
 def main(arguments: Sequence[str]) -> int:
-    """Writes (or with ``--check`` compares) every marked table; 1 if a table was not true."""
+    """Writes (or with ``--check`` compares) every marked table, and the plot; 1 if one was not true."""
     changed = []
     for path in sorted(_FOLDER.glob("*.md")):
         text = path.read_text(encoding="utf-8")
@@ -95,9 +103,14 @@ def main(arguments: Sequence[str]) -> int:
             changed.append(path.name)
             if "--check" not in arguments:
                 path.write_text(new, encoding="utf-8")
-    check = "--check" in arguments
+    check, plot = "--check" in arguments, _FOLDER / "results.svg"
+    new = _plot((_FOLDER / "results.md").read_text(encoding="utf-8"))
+    if not plot.exists() or plot.read_text(encoding="utf-8") != new:
+        changed.append(plot.name)
+        if not check:
+            plot.write_text(new, encoding="utf-8")
     for name in changed:
-        print(f"docs/{name}: {'tables are not true; run: python docs/tables.py' if check else 'written'}")
+        print(f"docs/{name}: {'not true; run: python docs/tables.py' if check else 'written'}")
     return int(bool(changed) and check)
 
 

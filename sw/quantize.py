@@ -8,11 +8,11 @@ from torch import fx, nn
 from nomul.sw.calibrate import record
 from nomul.sw.integer_layers import LayerBuilder
 from nomul.sw.on_grid import ActivationsOnGrid
-from nomul.sw.quantization_config import QuantizationConfig
+from nomul.sw.quantization_config import LayerBits, QuantizationConfig
 from nomul.sw.quantized import QuantizedInput
 from nomul.sw.steps import QuantizationError, Step, trace_steps
 
-__all__ = ["QuantizationConfig", "QuantizationError", "quantize_"]
+__all__ = ["LayerBits", "QuantizationConfig", "QuantizationError", "quantize_"]
 
 
 def quantize_(model: nn.Module, calibration_images: torch.Tensor, config: QuantizationConfig) -> nn.Module:
@@ -72,6 +72,8 @@ def _install(model: nn.Module, graph: fx.Graph, steps: list[Step], modules: dict
         else:
             model.add_module(f"quantized_{step.name}", modules[step.name])
             first.op, first.target = "call_module", f"quantized_{step.name}"
-    # The generated forward reaches its modules by their paths from `self`, so it runs as the model's own.
-    model.forward = types.MethodType(type(fx.GraphModule(model, graph)).forward, model)
+    if isinstance(model, fx.GraphModule):
+        model.graph = graph
+    else:   # the generated forward reaches its modules by their paths from `self`, so it runs as the model's own
+        model.forward = types.MethodType(type(fx.GraphModule(model, graph)).forward, model)
     model.quantized_graph = graph  # type: ignore[assignment]

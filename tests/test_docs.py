@@ -86,6 +86,14 @@ def test_flow_by_hand_runs_as_written(tmp_path, monkeypatch, capsys):
         assert run(line) == 0, f"{line}: {capsys.readouterr().err}"
 
 
+def test_ordinary_network_runs_as_written_and_is_bit_exact(capsys):
+    (page, code), = blocks("python", [ROOT / "docs" / "layers.md"])
+    exec(compile(code, str(page), "exec"), {})
+    same, accuracy = capsys.readouterr().out.splitlines()
+    assert same == "same bits: True"
+    assert float(accuracy.removeprefix("accuracy: ")) > 0.9
+
+
 @pytest.mark.cosim
 def test_network_of_your_own_runs_as_written_and_is_bit_exact(capsys):
     (page, code), = blocks("python", [ROOT / "README.md"])

@@ -1,6 +1,7 @@
 """The networks that recipes name, built for the images of a data set."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -12,7 +13,7 @@ from nomul.sw.lenet import lenet
 from nomul.sw.recipe import Recipe
 from nomul.sw.resnet import resnet18, resnet20
 
-__all__ = ["NETWORKS", "ModelError", "build"]
+__all__ = ["NETWORKS", "ModelError", "build", "build_teacher"]
 
 #: Of one shape, and only of these kinds.
 _SMALL = {"adder": small.adder, "shift-q": small.shift, "shiftadd": small.shiftadd}
@@ -30,6 +31,21 @@ _SMALLEST = {"lenet": 3, "resnet20": 1, "resnet18": 3}
 
 class ModelError(NomulError):
     """A network that does not exist, or not for these images."""
+
+
+def build_teacher(recipe: Recipe, shape: tuple[int, int, int], classes: int, seed: int = 0) -> nn.Module | None:
+    """The network that a recipe's learns from, as `build` makes it; None if there is none.
+
+    Raises
+    ------
+    ModelError
+        As `build`.
+    """
+    if not recipe.teacher:
+        return None
+    if recipe.teacher not in KINDS:
+        raise ModelError(f"unknown teacher {recipe.teacher!r}; known are {', '.join(KINDS)}")
+    return build(replace(recipe, kind=recipe.teacher), shape, classes, seed)
 
 
 def build(recipe: Recipe, shape: tuple[int, int, int], classes: int, seed: int = 0) -> nn.Module:

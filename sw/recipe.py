@@ -34,6 +34,9 @@ class Recipe:
         One line for people: where it comes from, and what differs from there.
     network, kind : str
         Which network (`nomul.sw.models.NETWORKS`) of which layers (`nomul.sw.kinds.KINDS`).
+    teacher : str
+        Kind of layers of the same network that is trained beside it and that it learns from (PKKD), such as "conv"; ""
+        for none. Each L1 convolution needs a counterpart there.
     data : str
         The data set, if none is asked for.
     keep_first_last : bool
@@ -71,6 +74,7 @@ class Recipe:
     note: str = ""
     network: str = "small"
     kind: str = "adder"
+    teacher: str = ""
     data: str = "digits"
     keep_first_last: bool = False
     epochs: int = 60

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nomul.gen.spec.errors import NomulError
-from nomul.sw.augment import crop, flip, jitter
+from nomul.sw.batches import batches
 from nomul.sw.data import Dataset, Images
+from nomul.sw.distill import Distillation
 from nomul.sw.optimize import make_optimizer, make_schedule
 from nomul.sw.recipe import Recipe
 
@@ -78,6 +79,8 @@ class Training:
         How to train.
     seed : int
         Decides everything.
+    teacher : nn.Module, optional
+        Trained beside it from the start; the model learns from it as `nomul.sw.distill.Distillation` says.
 
     Attributes
     ----------
@@ -85,12 +88,14 @@ class Training:
         The epochs done.
     """
 
-    def __init__(self, model: nn.Module, dataset: Dataset, recipe: Recipe, seed: int = 0):
+    def __init__(self, model: nn.Module, dataset: Dataset, recipe: Recipe, seed: int = 0,
+                 teacher: nn.Module | None = None):
         self.model, self.dataset, self.recipe, self.seed = model, dataset, recipe, seed
+        self._trained = model if teacher is None else _distillation(model, teacher, seed)
         self.history: list[Epoch] = []
         self.steps_per_epoch = -(-len(dataset.train_images) // recipe.batch)
         self._generator = torch.Generator().manual_seed(seed)
-        self._optimizer = make_optimizer(model, recipe)
+        self._optimizer = make_optimizer(self._trained, recipe)
         self._schedule = make_schedule(self._optimizer, recipe, self.steps_per_epoch)
         self._layers_random = torch.Generator().manual_seed(seed).get_state()
 
@@ -122,7 +127,7 @@ class Training:
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """JSON-able values and arrays of which `restore` makes the same state between two epochs."""
-        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors = {f"model.{name}": value for name, value in self._trained.state_dict().items()}
         for index, values in self._optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{key}": value for key, value in values.items()}
         tensors |= {"random.images": self._generator.get_state(), "random.layers": self._layers_random}
@@ -133,7 +138,7 @@ class Training:
     def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         """Takes over what `state` of a training with the same arguments returned."""
         tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
-        self.model.load_state_dict({name.removeprefix("model."): tensor for name, tensor in tensors.items()
+        self._trained.load_state_dict({name.removeprefix("model."): tensor for name, tensor in tensors.items()
                                     if name.startswith("model.")})
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
@@ -151,10 +156,10 @@ class Training:
 
     def _epoch(self, number: int, step_done: Callable[[int, float], None] | None) -> Epoch:
         start, losses = time.monotonic(), []
-        self.model.train()
-        for images, labels in _batches(self.dataset, self.recipe, self._generator):
+        self._trained.train()
+        for images, labels in batches(self.dataset, self.recipe, self._generator):
             self._optimizer.zero_grad()
-            loss = functional.cross_entropy(self.model(images), labels)
+            loss = self._loss(images, labels)
             if not math.isfinite(loss.item()):
                 raise self._diverged(number, images)
             loss.backward()
@@ -164,12 +169,18 @@ class Training:
             if step_done is not None:
                 step_done((number - 1) * self.steps_per_epoch + len(losses), loss.item())
         seconds = time.monotonic() - start
-        if name := _not_finite(self.model.state_dict()):
+        if name := _not_finite(self._trained.state_dict()):
             layer, _, value = name.rpartition(".")
             raise self._failure(number, f"layer {layer!r}: its {value} is not finite")
         correct = accuracy(self.model, self.dataset.test_images, self.dataset.test_labels)
         return Epoch(number, self.recipe.epochs, float(torch.stack(losses).mean()), correct,
                      self._optimizer.param_groups[0]["lr"], seconds)
+
+    def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        if isinstance(self._trained, Distillation):
+            losses = self._trained(images, labels)
+            return losses.student + losses.teacher
+        return functional.cross_entropy(self.model(images), labels)
 
     def _diverged(self, number: int, images: Tensor) -> TrainingError:
         """Finds the first layer that makes a value of `images` that is not finite."""
@@ -192,6 +203,12 @@ class Training:
         recipe = self.recipe
         return TrainingError(f"the training diverged in epoch {number}, {what}; lower learning_rate "
                              f"({recipe.learning_rate:g}) or adder_learning_rate ({recipe.adder_learning_rate:g})")
+
+
+def _distillation(model: nn.Module, teacher: nn.Module, seed: int) -> Distillation:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)     # of the maps that it learns
+        return Distillation(model, teacher)
 
 
 def train(model: nn.Module, dataset: Dataset, recipe: Recipe, seed: int = 0,
@@ -218,17 +235,6 @@ def accuracy(model: nn.Module, images: Images, labels: Tensor) -> float:
         predictions = torch.cat([model(images[start:start + _EVALUATION_BATCH]).argmax(1)
                                  for start in range(0, len(images), _EVALUATION_BATCH)])
     return 100 * int((predictions == labels).sum()) / len(labels)
-
-
-def _batches(dataset: Dataset, recipe: Recipe, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-    order = torch.randperm(len(dataset.train_images), generator=generator)
-    for chosen in order.split(recipe.batch):
-        if len(chosen) > 1:  # a batch norm has no variance over one image
-            images = jitter(dataset.train_images[chosen], recipe.jitter, generator)
-            images = crop(images, recipe.crop, generator)
-            if recipe.flip:
-                images = flip(images, generator)
-            yield images, dataset.train_labels[chosen]
 
 
 def _not_finite(tensors: dict[str, Tensor]) -> str | None:

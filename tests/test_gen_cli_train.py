@@ -116,6 +116,16 @@ def test_a_recipe_of_ones_own(capsys):
     assert "activation_bits must be one of 2, 3" in fails(capsys, "quantize x -o x.network --bits 9")
 
 
+def test_a_recipe_with_a_teacher(capsys):
+    Path("taught.toml").write_text('network = "lenet"\nkind = "adder"\nteacher = "conv"\nepochs = 1\n')
+    assert nomul("train taught.toml -o x") == 0
+    assert {name for name, _ in load_checkpoint("x").model.named_parameters() if "conv" in name} == set()
+    Path("taught.toml").write_text('network = "lenet"\nkind = "adder"\nteacher = "adder"\nepochs = 1\n')
+    assert "the student has 4 L1Conv2d and the teacher 0 Conv2d" in fails(capsys, "train taught.toml -o y")
+    Path("taught.toml").write_text('network = "lenet"\nkind = "adder"\nteacher = "me"\nepochs = 1\n')
+    assert "unknown teacher 'me'; known are conv, adder" in fails(capsys, "train taught.toml -o y")
+
+
 def test_a_network_that_multiplies_is_trained_and_not_quantized(capsys):
     Path("conv.toml").write_text('network = "lenet"\nkind = "conv"\nepochs = 1\n')
     Path("adder.toml").write_text('network = "lenet"\nkind = "adder"\nepochs = 1\n')

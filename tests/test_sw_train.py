@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from nomul.sw import train as training
+from nomul.sw.batches import batches
 from nomul.sw.data import Dataset
+from nomul.sw.geometry import LayerError
 from nomul.sw.layers import L1Conv2d, ShiftConv2d
 from nomul.sw.models import build
 from nomul.sw.recipe import Recipe, load_recipe, recipe_names
@@ -56,8 +57,8 @@ def test_the_seed_decides_everything():
 
 
 def test_a_last_batch_of_one_image_is_left_out():
-    batches = list(training._batches(stripes(), dataclasses.replace(RECIPE, batch=21), torch.Generator()))
-    assert [len(labels) for _, labels in batches] == [21, 21, 21]
+    steps = list(batches(stripes(), dataclasses.replace(RECIPE, batch=21), torch.Generator()))
+    assert [len(labels) for _, labels in steps] == [21, 21, 21]
 
 
 def test_accuracy_counts_in_percent():
@@ -67,8 +68,8 @@ def test_accuracy_counts_in_percent():
 
 def test_images_are_augmented_in_training_only():
     recipe = Recipe(batch=64, jitter=0, crop=2, flip=True)
-    (images, _), = training._batches(stripes(), recipe, torch.Generator().manual_seed(0))
-    plain, _ = next(training._batches(stripes(), Recipe(batch=64, jitter=0), torch.Generator().manual_seed(0)))
+    (images, _), = batches(stripes(), recipe, torch.Generator().manual_seed(0))
+    plain, _ = next(batches(stripes(), Recipe(batch=64, jitter=0), torch.Generator().manual_seed(0)))
     assert images.shape == plain.shape
     assert (images != plain).flatten(1).any(1).float().mean() > 0.9
     model = net()
@@ -108,6 +109,61 @@ def test_chance_within_layers_comes_from_the_seed_too():
     train(net(), stripes(), RECIPE)
     torch.manual_seed(7)
     assert torch.equal(torch.rand(3), expected)
+
+
+def ordinary():
+    torch.manual_seed(2)
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 6), nn.BatchNorm2d(2),
+                         nn.Flatten())
+
+
+def two_adders():
+    torch.manual_seed(1)
+    return nn.Sequential(L1Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), L1Conv2d(4, 2, 6), nn.BatchNorm2d(2),
+                         nn.Flatten())
+
+
+def test_a_teacher_is_trained_beside_the_model_which_learns_from_it():
+    def weights(teacher, seed=0):
+        torch.manual_seed(seed + 100)
+        model = two_adders()
+        Training(model, stripes(), RECIPE, seed, teacher).run()
+        assert len(model.state_dict()) == len(two_adders().state_dict())    # nothing of the teacher's
+        return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+    teacher, alone = ordinary(), ordinary()
+    taught = weights(teacher)
+    assert torch.equal(weights(ordinary()), taught)
+    assert not torch.equal(weights(None), taught)
+    # The teacher learns as it would without a student but for the images' order, which the seed decides.
+    Training(alone, stripes(), RECIPE, 0).run()
+    for ours, theirs in zip(teacher.parameters(), alone.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_a_training_with_a_teacher_goes_on_after_it_was_stopped():
+    class Stop(Exception):
+        pass
+
+    def stop(epoch):
+        if epoch.epoch == 2:
+            raise Stop
+
+    whole = Training(two_adders(), stripes(), RECIPE, 3, ordinary())
+    whole.run()
+    stopped = Training(two_adders(), stripes(), RECIPE, 3, ordinary())
+    with pytest.raises(Stop):
+        stopped.run(stop)
+    again = Training(two_adders(), stripes(), RECIPE, 3, ordinary())
+    again.restore(*stopped.state())
+    again.run()
+    for ours, theirs in zip(again.model.parameters(), whole.model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_teacher_of_another_build_is_refused():
+    with pytest.raises(LayerError, match="the student has 2 L1Conv2d and the teacher 1 Conv2d"):
+        Training(two_adders(), stripes(), RECIPE, 0, ordinary()[:3])
 
 
 def broken(place):

@@ -46,18 +46,21 @@ def train_to_file(recipe: Recipe, output: str | Path, *, data: str | None = None
         If there is no such network, or it does not take the images.
     ResumeError
         If ``OUTPUT.training`` is another training's.
+    LayerError
+        If network and teacher do not pair up.
     TrainingError
         If the training diverges.
     """
     from nomul.sw.checkpoint import Checkpoint, code_hash, save_checkpoint
     from nomul.sw.datasets import load_dataset
-    from nomul.sw.models import build
+    from nomul.sw.models import build, build_teacher
     from nomul.sw.resume import save_training, take_up
     from nomul.sw.train import Training
 
     code = code_hash()  # before the training, during which a source file may be edited
     dataset = load_dataset(data or recipe.data)
-    training = Training(build(recipe, dataset.shape, dataset.classes, seed), dataset, recipe, seed)
+    made = dataset.shape, dataset.classes, seed
+    training = Training(build(recipe, *made), dataset, recipe, seed, build_teacher(recipe, *made))
     stopped = Path(f"{output}.training")
     if stopped.exists():
         take_up(stopped, training, code)

@@ -31,7 +31,7 @@ def test_recipes_with_a_teacher_are_those_without_one_otherwise():
     for network in ("lenet", "resnet20"):
         taught, alone = load_recipe(f"{network}-adder-pkkd"), load_recipe(f"{network}-adder")
         assert taught.teacher == "conv"
-        assert replace(taught, name=alone.name, note=alone.note, teacher="", published=alone.published) == alone
+        assert dataclasses.replace(taught, name=alone.name, note=alone.note, teacher="", published=alone.published) == alone
 
 
 def test_what_was_not_run_here_says_so_and_what_others_published():

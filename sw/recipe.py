@@ -41,6 +41,9 @@ class Recipe:
         The data set, if none is asked for.
     keep_first_last : bool
         The first and the last layer multiply, as in the papers. Such a network cannot be quantized.
+    pruned : float
+        Part of the weights of each shift and L1 layer, the smallest ones, that become 0 for good after half of the
+        epochs.
     epochs, batch : int
         Passes over the training images, and images a step.
     optimizer : str
@@ -77,6 +80,7 @@ class Recipe:
     teacher: str = ""
     data: str = "digits"
     keep_first_last: bool = False
+    pruned: float = 0.0
     epochs: int = 60
     batch: int = 32
     optimizer: str = "adam"
@@ -95,9 +99,12 @@ class Recipe:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             self._check(field.name, field.type)
-        for key, smallest in {"epochs": 1, "batch": 2, "threads": 1, "crop": 0, "jitter": 0, "weight_decay": 0}.items():
+        for key, smallest in {"epochs": 1, "batch": 2, "threads": 1, "crop": 0, "jitter": 0, "weight_decay": 0,
+                              "pruned": 0}.items():
             if getattr(self, key) < smallest:
                 raise RecipeError(f"{self._where}{key} must be at least {smallest}, not {getattr(self, key)}")
+        if self.pruned >= 1:
+            raise RecipeError(f"{self._where}pruned must be below 1, not {self.pruned}")
         for key in ("learning_rate", "adder_learning_rate", "exponent_learning_rate"):
             if not getattr(self, key) > 0:
                 raise RecipeError(f"{self._where}{key} must be greater than 0, not {getattr(self, key)}")

@@ -17,6 +17,7 @@ from nomul.sw.batches import batches
 from nomul.sw.data import Dataset, Images
 from nomul.sw.distill import Distillation
 from nomul.sw.optimize import make_optimizer, make_schedule
+from nomul.sw.prune import make_permanent_, prune_
 from nomul.sw.recipe import Recipe
 
 __all__ = ["Epoch", "TrainResult", "Training", "TrainingError", "accuracy", "train"]
@@ -118,11 +119,12 @@ class Training:
         with _threads(self.recipe.threads), torch.random.fork_rng(devices=[]):
             torch.set_rng_state(self._layers_random)
             for number in range(len(self.history) + 1, self.recipe.epochs + 1):
+                self._prune(number - 1)
                 self.history.append(self._epoch(number, step_done))
                 self._layers_random = torch.get_rng_state()
                 if epoch_done is not None:
                     epoch_done(self.history[-1])
-        self.model.eval()
+        make_permanent_(self.model).eval()
         return TrainResult(self.history[-1].loss, self.history[-1].accuracy)
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -137,6 +139,8 @@ class Training:
 
     def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         """Takes over what `state` of a training with the same arguments returned."""
+        for done in range(len(values["history"])):
+            self._prune(done)
         tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
         self._trained.load_state_dict({name.removeprefix("model."): tensor for name, tensor in tensors.items()
                                     if name.startswith("model.")})
@@ -153,6 +157,11 @@ class Training:
         self._generator.set_state(tensors["random.images"])
         self._layers_random = tensors["random.layers"]
         self.history = [Epoch(**epoch) for epoch in values["history"]]
+
+    def _prune(self, done: int) -> None:
+        """Prunes the model if it is so many epochs old."""
+        if self.recipe.pruned and done == self.recipe.epochs // 2:
+            prune_(self.model, self.recipe.pruned)
 
     def _epoch(self, number: int, step_done: Callable[[int, float], None] | None) -> Epoch:
         start, losses = time.monotonic(), []

@@ -166,6 +166,42 @@ def test_a_teacher_of_another_build_is_refused():
         Training(two_adders(), stripes(), RECIPE, 0, ordinary()[:3])
 
 
+def zeros(model):
+    """Part of the weights of each layer with which it computes that are 0."""
+    return [float((layer.weight == 0).float().mean()) for layer in model if isinstance(layer, L1Conv2d | ShiftConv2d)]
+
+
+def test_part_of_the_weights_is_pruned_in_the_middle_and_stays_so():
+    model, seen = net(), []
+    recipe = dataclasses.replace(RECIPE, pruned=0.25)
+    training = Training(model, stripes(), recipe)
+    training.run(lambda epoch: seen.append(zeros(model)))
+    assert seen == [[0, 0]] * 2 + [[0.25, 0.25]] * 2
+    assert zeros(model) == [0.25, 0.25]
+    assert model.state_dict().keys() == net().state_dict().keys()
+
+
+@pytest.mark.parametrize("done", [1, 2, 3])
+def test_a_pruned_training_goes_on_after_it_was_stopped(done):
+    recipe = dataclasses.replace(RECIPE, pruned=0.25)
+
+    class Stop(Exception):
+        pass
+
+    def stop(epoch):
+        if epoch.epoch == done:
+            raise Stop
+
+    whole, stopped, again = (Training(net(), stripes(), recipe) for _ in range(3))
+    whole.run()
+    with pytest.raises(Stop):
+        stopped.run(stop)
+    again.restore(*stopped.state())
+    again.run()
+    for ours, theirs in zip(again.model.state_dict().values(), whole.model.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
 def broken(place):
     """A network that diverges at once."""
     model = net()

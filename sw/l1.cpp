@@ -1,10 +1,10 @@
 // The two loops of an L1 layer that have no matrix form: y = -sum |x - w|, and its input gradient.
 //
-// Both keep a vector of output channels in each register: weights lie as (group, channel, tap, output of the group),
+// Both keep a vector of output channels in each register: weights lie as (group, tap, channel, output of the group),
 // padded to whole vectors, so that one layout serves both loops and any geometry, strides included. The gradient for
 // stride 1 has another loop, twice as fast, with input channels in the lanes. Where every group has one input channel
 // (depthwise), that would leave most lanes empty: there, lanes are the channels of all groups. Padded taps are ordinary
-// zeros: the forward loops get their input already padded.
+// zeros. Images are padded and laid out one by one, in memory that stays in the cache.
 
 #include <algorithm>
 #include <cstdint>
@@ -82,47 +82,76 @@ struct Geometry {
         padding_y, padding_x, dilation_y, dilation_x, output_height, output_width;
 };
 
-constexpr int PIXELS = 6;        // output pixels that share a load of the weights; accumulators fill the registers
-constexpr int DENSE_PIXELS = 8;  // input pixels that do, in the gradient for stride 1
-constexpr int CHANNELS = 4;      // input channels that share a load of the gradient, for other strides
+// Distances in memory of neighbours along each axis.
+struct Strides {
+    int64_t image, channel, y, x;
+};
 
-// x (images, channels, height, width), padded; w (groups, channels, taps, padded outputs); y (images, pixels, outputs).
-template <class T> void forward(const T *x, const T *w, T *y, const Geometry &g, int threads) {
+// Lays out an image (channels, height, width) in another way; all threads together.
+template <class T>
+void lay_out(const T *from, const Strides &f, T *to, const Strides &t, int64_t channels, int64_t height,
+             int64_t width) {
+#pragma omp for schedule(static)
+    for (int64_t y = 0; y < height; y++) {
+        const T *const source = from + y * f.y;
+        T *const target = to + y * t.y;
+        if (t.channel == 1)
+            for (int64_t x = 0; x < width; x++)
+                for (int64_t c = 0; c < channels; c++) target[x * t.x + c] = source[c * f.channel + x * f.x];
+        else
+            for (int64_t c = 0; c < channels; c++)
+                for (int64_t x = 0; x < width; x++) target[c * t.channel + x] = source[c * f.channel + x * f.x];
+    }
+}
+
+constexpr int PIXELS = 8;    // that share a load of the weights; accumulators fill the registers
+constexpr int CHANNELS = 4;  // input channels that share a load of the gradient, for strides other than 1
+
+// x (images, channels, height, width) with any strides; w (groups, taps, channels, padded outputs); y (images, pixels,
+// outputs).
+template <class T>
+void forward(const T *x, const T *w, T *y, const Geometry &g, const Strides &strides, int threads) {
     using S = Simd<T>;
     using Vector = typename S::Vector;
-    const int64_t pixels = g.output_height * g.output_width, total = g.images * pixels;
+    const int64_t pixels = g.output_height * g.output_width, taps = g.kernel_height * g.kernel_width;
     const int64_t channels = g.channels / g.groups, outputs = g.outputs / g.groups, padded = S::whole(outputs);
-    const int64_t plane = g.height * g.width, taps = g.kernel_height * g.kernel_width;
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t first = 0; first < total; first += PIXELS) {
-        const T *window[PIXELS];
-        int64_t index[PIXELS];
-        for (int p = 0; p < PIXELS; p++) {
-            index[p] = first + p < total ? first + p : total - 1;  // a short last block repeats its last pixel
-            const int64_t n = index[p] / pixels, pixel = index[p] % pixels;
-            window[p] = x + n * g.channels * plane + pixel / g.output_width * g.stride_y * g.width
-                        + pixel % g.output_width * g.stride_x;
-        }
-        for (int64_t group = 0; group < g.groups; group++)
-            for (int64_t o = 0; o < padded; o += S::lanes) {
-                Vector sum[PIXELS] = {};
-                Vector minus_one = Vector{} - 1;
-                HIDE(minus_one);
-                const T *weights = w + group * channels * taps * padded + o;
-                for (int64_t c = 0; c < channels; c++)
-                    for (int64_t row = 0; row < g.kernel_height; row++)
-                        for (int64_t column = 0; column < g.kernel_width; column++, weights += padded) {
-                            const Vector weight = S::load(weights);
-                            const int64_t offset = (group * channels + c) * plane + row * g.dilation_y * g.width
-                                                   + column * g.dilation_x;
-                            for (int p = 0; p < PIXELS; p++)
-                                sum[p] += S::abs(weight - window[p][offset]) * minus_one;
-                        }
-                const int64_t used = outputs - o < S::lanes ? outputs - o : S::lanes;
-                for (int p = 0; p < PIXELS; p++)
-                    for (int64_t lane = 0; lane < used; lane++)
-                        y[index[p] * g.outputs + group * outputs + o + lane] = sum[p][lane];
+    const int64_t width = g.width + 2 * g.padding_x, plane = (g.height + 2 * g.padding_y) * width;
+    std::vector<T> image(g.channels * plane);
+    T *const inside = image.data() + g.padding_y * width + g.padding_x;
+#pragma omp parallel num_threads(threads)
+    for (int64_t n = 0; n < g.images; n++) {
+        lay_out(x + n * strides.image, strides, inside, {0, plane, width, 1}, g.channels, g.height, g.width);
+#pragma omp for schedule(static)
+        for (int64_t first = 0; first < pixels; first += PIXELS) {
+            const T *window[PIXELS];
+            int64_t index[PIXELS];
+            for (int p = 0; p < PIXELS; p++) {
+                index[p] = first + p < pixels ? first + p : pixels - 1;  // a short last block repeats its last pixel
+                window[p] = image.data() + index[p] / g.output_width * g.stride_y * width
+                            + index[p] % g.output_width * g.stride_x;
             }
+            for (int64_t group = 0; group < g.groups; group++)
+                for (int64_t o = 0; o < padded; o += S::lanes) {
+                    Vector sum[PIXELS] = {};
+                    Vector minus_one = Vector{} - 1;
+                    HIDE(minus_one);
+                    const T *weights = w + group * channels * taps * padded + o;
+                    for (int64_t row = 0; row < g.kernel_height; row++)
+                        for (int64_t column = 0; column < g.kernel_width; column++) {
+                            int64_t offset = group * channels * plane + row * g.dilation_y * width
+                                             + column * g.dilation_x;
+                            for (int64_t c = 0; c < channels; c++, weights += padded, offset += plane) {
+                                const Vector weight = S::load(weights);
+                                for (int p = 0; p < PIXELS; p++)
+                                    sum[p] += S::abs(weight - window[p][offset]) * minus_one;
+                            }
+                        }
+                    const int64_t used = outputs - o < S::lanes ? outputs - o : S::lanes;
+                    for (int p = 0; p < PIXELS; p++)
+                        for (int64_t lane = 0; lane < used; lane++)
+                            y[(n * pixels + index[p]) * g.outputs + group * outputs + o + lane] = sum[p][lane];
+                }
+        }
     }
 }
 
@@ -163,7 +192,8 @@ void input_gradient(const T *x, const T *w, const T *gradient, T *result, const 
         Reached reached(g);
 #pragma omp for schedule(static)
         for (int64_t pixel = 0; pixel < g.images * plane; pixel++) {
-            reached.find(g, pixel / plane, pixel % plane / g.width, pixel % g.width, padded, g.groups * padded);
+            reached.find(g, pixel / plane, pixel % plane / g.width, pixel % g.width, channels * padded,
+                         g.groups * padded);
             for (int64_t first = 0, last; first < g.channels; first = last + 1) {
                 const int64_t group = first / channels, end = (group + 1) * channels;
                 last = first + CHANNELS < end ? first + CHANNELS - 1 : end - 1;
@@ -171,7 +201,7 @@ void input_gradient(const T *x, const T *w, const T *gradient, T *result, const 
                 Vector input[CHANNELS], sum[CHANNELS] = {};
                 for (int i = 0; i < CHANNELS; i++) {
                     const int64_t c = first + i < last ? first + i : last;  // a short block repeats its last channel
-                    weights[i] = w + c * taps * padded;
+                    weights[i] = w + (group * (taps - 1) * channels + c) * padded;
                     input[i] = Vector{} + x[pixel * g.channels + c];
                 }
                 for (int64_t t = 0; t < reached.count; t++)
@@ -188,44 +218,55 @@ void input_gradient(const T *x, const T *w, const T *gradient, T *result, const 
 }
 
 // The same for stride 1 and at least a vector of input channels in a group: they are the lanes here, so that nothing is
-// summed up across lanes, and pixels share a load of the weights. x and result (images, pixels, groups, padded
-// channels); w (groups, taps, outputs, padded channels); gradient (images, height, width, outputs), with zeros around
-// it for the windows of input pixels that reach beyond.
+// summed up across lanes, and pixels share a load of the weights. x (images, channels, height, width) and gradient
+// (images, outputs, output height, output width) with any strides; w (groups, taps, outputs, padded channels); result
+// (images, pixels, groups, padded channels).
 template <class T, bool Sign>
-void dense_input_gradient(const T *x, const T *w, const T *gradient, T *result, const Geometry &g, int threads) {
+void dense_input_gradient(const T *x, const T *w, const T *gradient, T *result, const Geometry &g,
+                          const Strides &x_strides, const Strides &gradient_strides, int threads) {
     using S = Simd<T>;
     using Vector = typename S::Vector;
-    const int64_t outputs = g.outputs / g.groups, padded = S::whole(g.channels / g.groups), all = g.groups * padded;
-    const int64_t taps = g.kernel_height * g.kernel_width, plane = g.height * g.width, total = g.images * plane;
+    const int64_t channels = g.channels / g.groups, outputs = g.outputs / g.groups, padded = S::whole(channels);
+    const int64_t taps = g.kernel_height * g.kernel_width, pixels = g.height * g.width, all = g.groups * padded;
+    // Zeros around the gradient, for the windows of input pixels that reach beyond it.
     const int64_t beyond_y = std::max<int64_t>(0, (g.kernel_height - 1) * g.dilation_y - g.padding_y);
     const int64_t beyond_x = std::max<int64_t>(0, (g.kernel_width - 1) * g.dilation_x - g.padding_x);
-    const int64_t height = g.output_height + 2 * beyond_y, width = g.output_width + 2 * beyond_x;
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t first = 0; first < total; first += DENSE_PIXELS) {
-        const T *from[DENSE_PIXELS];
-        int64_t index[DENSE_PIXELS];
-        for (int p = 0; p < DENSE_PIXELS; p++) {
-            index[p] = first + p < total ? first + p : total - 1;
-            const int64_t n = index[p] / plane, pixel = index[p] % plane;
-            from[p] = gradient + ((n * height + pixel / g.width + g.padding_y + beyond_y) * width
-                                  + pixel % g.width + g.padding_x + beyond_x) * g.outputs;
-        }
-        for (int64_t c = 0; c < all; c += S::lanes) {
-            const int64_t group = c / padded;
-            const T *weights = w + group * taps * outputs * padded + c % padded;
-            Vector sum[DENSE_PIXELS] = {}, input[DENSE_PIXELS];
-            for (int p = 0; p < DENSE_PIXELS; p++) input[p] = S::load(x + index[p] * all + c);
-            for (int64_t row = 0; row < g.kernel_height; row++)
-                for (int64_t column = 0; column < g.kernel_width; column++) {
-                    const int64_t tap = row * g.dilation_y * width + column * g.dilation_x;
-                    for (int64_t o = 0; o < outputs; o++, weights += padded) {
-                        const Vector weight = S::load(weights);
-                        for (int p = 0; p < DENSE_PIXELS; p++)
-                            sum[p] += S::template slope<Sign>(weight - input[p])
-                                      * from[p][group * outputs - tap * g.outputs + o];
+    const int64_t width = g.output_width + 2 * beyond_x;
+    std::vector<T> image(pixels * all), around((g.output_height + 2 * beyond_y) * width * g.outputs);
+    T *const inside = around.data() + (beyond_y * width + beyond_x) * g.outputs;
+#pragma omp parallel num_threads(threads)
+    for (int64_t n = 0; n < g.images; n++) {
+        for (int64_t group = 0; group < g.groups; group++)
+            lay_out(x + n * x_strides.image + group * channels * x_strides.channel, x_strides,
+                    image.data() + group * padded, {0, 1, g.width * all, all}, channels, g.height, g.width);
+        lay_out(gradient + n * gradient_strides.image, gradient_strides, inside,
+                {0, 1, width * g.outputs, g.outputs}, g.outputs, g.output_height, g.output_width);
+#pragma omp for schedule(static)
+        for (int64_t first = 0; first < pixels; first += PIXELS) {
+            const T *from[PIXELS];
+            int64_t index[PIXELS];
+            for (int p = 0; p < PIXELS; p++) {
+                index[p] = first + p < pixels ? first + p : pixels - 1;
+                from[p] = inside + ((index[p] / g.width + g.padding_y) * width + index[p] % g.width + g.padding_x)
+                                   * g.outputs;
+            }
+            for (int64_t c = 0; c < all; c += S::lanes) {
+                const int64_t group = c / padded;
+                const T *weights = w + group * taps * outputs * padded + c % padded;
+                Vector sum[PIXELS] = {}, input[PIXELS];
+                for (int p = 0; p < PIXELS; p++) input[p] = S::load(image.data() + index[p] * all + c);
+                for (int64_t row = 0; row < g.kernel_height; row++)
+                    for (int64_t column = 0; column < g.kernel_width; column++) {
+                        const int64_t tap = row * g.dilation_y * width + column * g.dilation_x;
+                        for (int64_t o = 0; o < outputs; o++, weights += padded) {
+                            const Vector weight = S::load(weights);
+                            for (int p = 0; p < PIXELS; p++)
+                                sum[p] += S::template slope<Sign>(weight - input[p])
+                                          * from[p][group * outputs - tap * g.outputs + o];
+                        }
                     }
-                }
-            for (int p = 0; p < DENSE_PIXELS; p++) S::store(result + index[p] * all + c, sum[p]);
+                for (int p = 0; p < PIXELS; p++) S::store(result + (n * pixels + index[p]) * all + c, sum[p]);
+            }
         }
     }
 }
@@ -282,8 +323,8 @@ extern "C" {
 int l1_vector_bytes() { return VECTOR_BYTES; }
 
 #define KERNELS(T, SUFFIX)                                                                                            \
-    void l1_forward_##SUFFIX(const T *x, const T *w, T *y, const Geometry *g, int threads) {                          \
-        forward(x, w, y, *g, threads);                                                                                \
+    void l1_forward_##SUFFIX(const T *x, const T *w, T *y, const Geometry *g, int threads, const Strides *strides) {  \
+        forward(x, w, y, *g, *strides, threads);                                                                      \
     }                                                                                                                 \
     void l1_depthwise_forward_##SUFFIX(const T *x, const T *w, T *y, const Geometry *g, int threads) {                \
         depthwise_forward(x, w, y, *g, threads);                                                                      \
@@ -293,8 +334,9 @@ int l1_vector_bytes() { return VECTOR_BYTES; }
         (sign ? input_gradient<T, true> : input_gradient<T, false>)(x, w, gradient, result, *g, threads);             \
     }                                                                                                                 \
     void l1_dense_input_gradient_##SUFFIX(const T *x, const T *w, const T *gradient, T *result, const Geometry *g,    \
-                                          int threads, int sign) {                                                    \
-        (sign ? dense_input_gradient<T, true> : dense_input_gradient<T, false>)(x, w, gradient, result, *g, threads); \
+                                          int threads, int sign, const Strides *strides) {                            \
+        (sign ? dense_input_gradient<T, true> : dense_input_gradient<T, false>)(x, w, gradient, result, *g,           \
+                                                                                strides[0], strides[1], threads);     \
     }                                                                                                                 \
     void l1_depthwise_input_gradient_##SUFFIX(const T *x, const T *w, const T *gradient, T *result,                   \
                                               const Geometry *g, int threads, int sign) {                             \

@@ -14,6 +14,8 @@ from nomul.sw.native import NativeError, load_library
 
 __all__ = ["native_for", "native_forward", "native_input_gradient"]
 
+_POINTS = Geometry.of(1, 0, 1, 1)
+
 
 @functools.cache
 def _library() -> ctypes.CDLL | None:
@@ -24,10 +26,13 @@ def _library() -> ctypes.CDLL | None:
                       RuntimeWarning, stacklevel=2)
         return None
     for dtype in ("float32", "float64"):
-        for kind in ("", "depthwise_"):
-            getattr(library, f"l1_{kind}forward_{dtype}").argtypes = [ctypes.c_void_p] * 4 + [ctypes.c_int]
-        for kind in ("", "dense_", "depthwise_"):
-            getattr(library, f"l1_{kind}input_gradient_{dtype}").argtypes = [ctypes.c_void_p] * 5 + [ctypes.c_int] * 2
+        pointer, number = ctypes.c_void_p, ctypes.c_int
+        for function, arguments in {
+                "forward": [*[pointer] * 4, number, pointer], "depthwise_forward": [*[pointer] * 4, number],
+                "input_gradient": [*[pointer] * 5, number, number],
+                "dense_input_gradient": [*[pointer] * 5, number, number, pointer],
+                "depthwise_input_gradient": [*[pointer] * 5, number, number]}.items():
+            getattr(library, f"l1_{function}_{dtype}").argtypes = arguments
     return library
 
 
@@ -38,22 +43,30 @@ def native_for(x: Tensor) -> bool:
 
 def native_forward(x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
     """(N, C, H, W) and (O, C / groups, KH, KW) to (N, O, OH, OW), whose channels lie closest."""
-    height, width = geometry.output_size(x.shape[2:], weight.shape[2:])
+    output = geometry.output_size(x.shape[2:], weight.shape[2:])
+    if _is_linear(x, weight, geometry):
+        sums = native_forward(_as_pixels(x), weight.flatten(1)[:, :, None, None], _POINTS)
+        return sums.permute(3, 0, 2, 1).reshape(len(x), 1, 1, -1).permute(0, 3, 1, 2)
+    if not _is_depthwise(weight, geometry):
+        result = x.new_empty(len(x), *output, len(weight))
+        _call("l1_forward", x, _weights(weight, geometry), result, numbers=_numbers(x.shape, weight, geometry, output),
+              options=(_strides(x),))
+        return result.permute(0, 3, 1, 2)
     vertical, horizontal = geometry.padding
-    depthwise = _is_depthwise(weight, geometry)
-    if depthwise:
-        x = _channels_last(x, len(weight))
-    around = (0, 0) * depthwise + (horizontal, horizontal, vertical, vertical)
-    padded = (functional.pad(x, around) if any(around) else x).contiguous()
-    size = padded.shape[1:3] if depthwise else padded.shape[2:]
-    result = x.new_empty(len(x), height, width, padded.shape[3] if depthwise else len(weight))
-    _call("l1_depthwise_forward" if depthwise else "l1_forward", padded, _weights(weight, geometry), result,
-          numbers=_numbers((len(x), geometry.groups * weight.shape[1], *size), weight, geometry, (height, width)))
+    padded = functional.pad(_channels_last(x, len(weight)), (0, 0, horizontal, horizontal, vertical, vertical))
+    result = x.new_empty(len(x), *output, padded.shape[3])
+    shape = (len(x), geometry.groups, *padded.shape[1:3])
+    _call("l1_depthwise_forward", padded.contiguous(), _weights(weight, geometry), result,
+          numbers=_numbers(shape, weight, geometry, output))
     return result[..., :len(weight)].contiguous().permute(0, 3, 1, 2)
 
 
 def native_input_gradient(x: Tensor, weight: Tensor, gradient: Tensor, geometry: Geometry, sign: bool) -> Tensor:
     """(N, C, H, W), whose channels lie closest; with the sign of ``w - x`` or, without `sign`, with its clip."""
+    if _is_linear(x, weight, geometry):
+        by_pixel = native_input_gradient(_as_pixels(x), weight.flatten(1)[:, :, None, None], _as_pixels(gradient),
+                                         _POINTS, sign)
+        return by_pixel.permute(3, 0, 2, 1).reshape(x.shape).permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
     numbers = _numbers(x.shape, weight, geometry, gradient.shape[2:])
     if geometry.stride == (1, 1) and weight.shape[1] >= _lanes(x):
         return _dense_input_gradient(x, weight, gradient, geometry, sign, numbers)
@@ -75,17 +88,21 @@ def native_input_gradient(x: Tensor, weight: Tensor, gradient: Tensor, geometry:
 def _dense_input_gradient(x: Tensor, weight: Tensor, gradient: Tensor, geometry: Geometry, sign: bool,
                           numbers: list[int]) -> Tensor:
     """For stride 1 and enough input channels to fill a vector."""
-    groups = geometry.groups
-    vertical, horizontal = (max(0, (size - 1) * dilation - padding) for size, dilation, padding in
-                            zip(weight.shape[2:], geometry.dilation, geometry.padding, strict=True))
-    around = (0, 0, horizontal, horizontal, vertical, vertical)
-    last = _whole_vectors(x.permute(0, 2, 3, 1).unflatten(3, (groups, -1)))
-    result = torch.empty_like(last)
-    _call("l1_dense_input_gradient", last,
-          _whole_vectors(weight.unflatten(0, (groups, -1)).permute(0, 3, 4, 1, 2)),
-          functional.pad(gradient.permute(0, 2, 3, 1), around).contiguous(), result,
-          numbers=numbers, options=(int(sign),))
+    by_channel = _whole_vectors(weight.unflatten(0, (geometry.groups, -1)).permute(0, 3, 4, 1, 2))
+    result = x.new_empty(len(x), *x.shape[2:], geometry.groups, by_channel.shape[4])
+    _call("l1_dense_input_gradient", x, by_channel, gradient, result, numbers=numbers,
+          options=(int(sign), _strides(x, gradient)))
     return result[..., :weight.shape[1]].flatten(3).contiguous().permute(0, 3, 1, 2)
+
+
+def _is_linear(x: Tensor, weight: Tensor, geometry: Geometry) -> bool:
+    """Whether each image has one window, its whole map: then images can be pixels, of which kernels take several."""
+    return len(x) > 1 and x.shape[2:] == weight.shape[2:] and geometry.padding == (0, 0) and geometry.groups == 1
+
+
+def _as_pixels(x: Tensor) -> Tensor:
+    """(N, C, H, W) as one image (1, C·H·W, 1, N)."""
+    return x.flatten(1).T[None, :, None, :]
 
 
 def _is_depthwise(weight: Tensor, geometry: Geometry) -> bool:
@@ -99,17 +116,23 @@ def _numbers(shape: tuple[int, ...], weight: Tensor, geometry: Geometry, output:
             *geometry.dilation, *output]
 
 
-def _call(function: str, *tensors: Tensor, numbers: list[int], options: tuple[int, ...] = ()) -> None:
+def _strides(*tensors: Tensor) -> ctypes.Array:
+    """The kernel's structs, one a tensor."""
+    strides = [stride for tensor in tensors for stride in tensor.stride()]
+    return (ctypes.c_int64 * len(strides))(*strides)
+
+
+def _call(function: str, *tensors: Tensor, numbers: list[int], options: tuple[int | ctypes.Array, ...] = ()) -> None:
     kernel = getattr(_library(), f"{function}_{str(tensors[0].dtype).removeprefix('torch.')}")
     kernel(*(tensor.data_ptr() for tensor in tensors), (ctypes.c_int64 * len(numbers))(*numbers),
            torch.get_num_threads(), *options)
 
 
 def _weights(weight: Tensor, geometry: Geometry) -> Tensor:
-    """(groups, channels, taps, whole vectors of a group's outputs); depthwise (taps, whole vectors of outputs)."""
+    """(groups, taps, channels, whole vectors of a group's outputs); depthwise (taps, whole vectors of outputs)."""
     if _is_depthwise(weight, geometry):
         return _whole_vectors(weight[:, 0].permute(1, 2, 0))
-    return _whole_vectors(weight.unflatten(0, (geometry.groups, -1)).permute(0, 2, 3, 4, 1))
+    return _whole_vectors(weight.unflatten(0, (geometry.groups, -1)).permute(0, 3, 4, 2, 1))
 
 
 def _channels_last(x: Tensor, outputs: int) -> Tensor:

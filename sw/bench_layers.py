@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from nomul.gen.spec.errors import NomulError
+from nomul.sw.allocator import keep_freed_memory
 from nomul.sw.layers import L1Conv2d, ShiftConv2d, SignConv2d
 
 __all__ = ["LAYERS", "SHAPES", "DeviceError", "Row", "Shape", "bench_layers", "check_device", "measure"]
@@ -116,6 +117,7 @@ def bench_layers(batch: int, repeats: int, threads: int,
     device : str
         ``"cpu"`` or ``"cuda"``.
     """
+    keep_freed_memory()
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

@@ -95,7 +95,7 @@ void lay_out(const T *from, const Strides &f, T *to, const Strides &t, int64_t c
     for (int64_t y = 0; y < height; y++) {
         const T *const source = from + y * f.y;
         T *const target = to + y * t.y;
-        if (t.channel == 1)
+        if (f.channel == 1 && t.channel == 1)
             for (int64_t x = 0; x < width; x++)
                 for (int64_t c = 0; c < channels; c++) target[x * t.x + c] = source[c * f.channel + x * f.x];
         else

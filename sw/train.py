@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nomul.gen.spec.errors import NomulError
+from nomul.sw.allocator import keep_freed_memory
 from nomul.sw.batches import batches
 from nomul.sw.data import Dataset, Images
 from nomul.sw.distill import Distillation
@@ -116,6 +117,7 @@ class Training:
         TrainingError
             If a loss, weight or statistic is not finite; names the layer.
         """
+        keep_freed_memory()
         with _threads(self.recipe.threads), torch.random.fork_rng(devices=[]):
             torch.set_rng_state(self._layers_random)
             for number in range(len(self.history) + 1, self.recipe.epochs + 1):

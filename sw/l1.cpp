@@ -100,7 +100,7 @@ void lay_out(const T *from, const Strides &f, T *to, const Strides &t, int64_t c
                 for (int64_t c = 0; c < channels; c++) target[x * t.x + c] = source[c * f.channel + x * f.x];
         else
             for (int64_t c = 0; c < channels; c++)
-                for (int64_t x = 0; x < width; x++) target[c * t.channel + x] = source[c * f.channel + x * f.x];
+                for (int64_t x = 0; x < width; x++) target[c * t.channel + x * t.x] = source[c * f.channel + x * f.x];
     }
 }
 

@@ -86,7 +86,8 @@ class Distillation(nn.Module):
         (N, C, H, W) to logits.
     pairs : sequence of (str, str), optional
         Paths of an L1 layer of the student and the convolution of the teacher whose features it is to have. By
-        default all `L1Conv2d` and all `Conv2d`, in order.
+        default all `L1Conv2d`, each with the teacher's `Conv2d` at its place; where the student has a `Conv2d` itself,
+        nothing is compared.
     alpha, beta, temperature : float
         As above; `temperature` softens both networks' logits.
 
@@ -116,12 +117,14 @@ class Distillation(nn.Module):
 
 
 def _in_order(student: nn.Module, teacher: nn.Module) -> list[tuple[str, str]]:
-    ours = [name for name, module in student.named_modules() if isinstance(module, L1Conv2d)]
+    ours = {name: module for name, module in student.named_modules() if isinstance(module, L1Conv2d | nn.Conv2d)}
     theirs = [name for name, module in teacher.named_modules() if isinstance(module, nn.Conv2d)]
-    if not ours or len(ours) != len(theirs):
-        raise LayerError(f"the student has {len(ours)} L1Conv2d and the teacher {len(theirs)} Conv2d: say with pairs "
-                         f"which belong together")
-    return list(zip(ours, theirs, strict=True))
+    distances = [name for name, module in ours.items() if isinstance(module, L1Conv2d)]
+    if not distances or len(ours) != len(theirs):
+        both = f" and {len(ours) - len(distances)} Conv2d" * (len(ours) > len(distances))
+        raise LayerError(f"the student has {len(distances)} L1Conv2d{both} and the teacher {len(theirs)} Conv2d: say "
+                         f"with pairs which belong together")
+    return [pair for pair in zip(ours, theirs, strict=True) if pair[0] in distances]
 
 
 def _match(student: nn.Module, teacher: nn.Module, pair: tuple[str, str]) -> FeatureMatch:

@@ -29,8 +29,7 @@ def _library() -> ctypes.CDLL | None:
         pointer, number = ctypes.c_void_p, ctypes.c_int
         for function, arguments in {
                 "forward": [*[pointer] * 4, number, pointer], "depthwise_forward": [*[pointer] * 4, number],
-                "input_gradient": [*[pointer] * 5, number, number],
-                "dense_input_gradient": [*[pointer] * 5, number, number, pointer],
+                "input_gradient": [*[pointer] * 5, number, number, pointer],
                 "depthwise_input_gradient": [*[pointer] * 5, number, number]}.items():
             getattr(library, f"l1_{function}_{dtype}").argtypes = arguments
     return library
@@ -68,14 +67,11 @@ def native_input_gradient(x: Tensor, weight: Tensor, gradient: Tensor, geometry:
                                          _POINTS, sign)
         return by_pixel.permute(3, 0, 2, 1).reshape(x.shape).permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
     numbers = _numbers(x.shape, weight, geometry, gradient.shape[2:])
-    if geometry.stride == (1, 1) and weight.shape[1] >= _lanes(x):
-        return _dense_input_gradient(x, weight, gradient, geometry, sign, numbers)
     if not _is_depthwise(weight, geometry):
-        last = x.permute(0, 2, 3, 1).contiguous()
-        result = torch.empty_like(last)
-        by_group = _whole_vectors(gradient.unflatten(1, (geometry.groups, -1)).permute(0, 3, 4, 1, 2))
-        _call("l1_input_gradient", last, _weights(weight, geometry), by_group, result,
-              numbers=numbers, options=(int(sign),))
+        by_output = _whole_vectors(weight.unflatten(0, (geometry.groups, -1)).permute(0, 3, 4, 1, 2))
+        result = x.new_empty(len(x), *x.shape[2:], x.shape[1])
+        _call("l1_input_gradient", x, by_output, gradient, result, numbers=numbers,
+              options=(int(sign), _strides(x, gradient)))
         return result.permute(0, 3, 1, 2)
     repeated = _channels_last(x, len(weight))
     result = torch.empty_like(repeated)
@@ -83,16 +79,6 @@ def native_input_gradient(x: Tensor, weight: Tensor, gradient: Tensor, geometry:
           result, numbers=numbers, options=(int(sign),))
     per_output = result[..., :len(weight)].unflatten(3, (geometry.groups, -1))
     return per_output.sum(4).permute(0, 3, 1, 2)
-
-
-def _dense_input_gradient(x: Tensor, weight: Tensor, gradient: Tensor, geometry: Geometry, sign: bool,
-                          numbers: list[int]) -> Tensor:
-    """For stride 1 and enough input channels to fill a vector."""
-    by_channel = _whole_vectors(weight.unflatten(0, (geometry.groups, -1)).permute(0, 3, 4, 1, 2))
-    result = x.new_empty(len(x), *x.shape[2:], geometry.groups, by_channel.shape[4])
-    _call("l1_dense_input_gradient", x, by_channel, gradient, result, numbers=numbers,
-          options=(int(sign), _strides(x, gradient)))
-    return result[..., :weight.shape[1]].flatten(3).contiguous().permute(0, 3, 1, 2)
 
 
 def _is_linear(x: Tensor, weight: Tensor, geometry: Geometry) -> bool:

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
@@ -32,12 +33,19 @@ def _processor() -> str:
     return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
 
 
+def _texts(source: Path) -> list[str]:
+    """The source's, and those of the headers beside it that it includes, directly or not."""
+    text = source.read_text()
+    headers = re.findall(r'^#include "(.+)"', text, re.MULTILINE)
+    return [text, *(part for header in headers for part in _texts(source.with_name(header)))]
+
+
 @functools.cache
 def load_library(source: Path) -> ctypes.CDLL:
     """The library built from `source`, compiled on first use.
 
-    The file name is a hash of source, flags, compiler and processor, and the file appears in one step, so that
-    several processes may start at once.
+    The file name is a hash of source (with the headers that it includes in quotation marks), flags, compiler and
+    processor, and the file appears in one step, so that several processes may start at once.
 
     Raises
     ------
@@ -49,7 +57,7 @@ def load_library(source: Path) -> ctypes.CDLL:
         raise NativeError("g++ is not installed")
     try:
         version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True).stdout
-        key = "\0".join([source.read_text(), *_FLAGS, version, _processor()])
+        key = "\0".join([*_texts(source), *_FLAGS, version, _processor()])
         library = cache_home() / f"{source.stem}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.so"
         if not library.exists():
             library.parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from nomul.sw.allocator import keep_freed_memory
 from nomul.sw.batches import batches
 from nomul.sw.data import Dataset, Images
 from nomul.sw.distill import Distillation
+from nomul.sw.divergence import computed_culprit, stored_culprit
 from nomul.sw.optimize import make_optimizer, make_schedule
 from nomul.sw.prune import make_permanent_, prune_
 from nomul.sw.recipe import Recipe
@@ -145,7 +147,7 @@ class Training:
             self._prune(done)
         tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
         self._trained.load_state_dict({name.removeprefix("model."): tensor for name, tensor in tensors.items()
-                                    if name.startswith("model.")})
+                                       if name.startswith("model.")})
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
             part, _, rest = name.partition(".")
@@ -172,7 +174,8 @@ class Training:
             self._optimizer.zero_grad()
             loss = self._loss(images, labels)
             if not math.isfinite(loss.item()):
-                raise self._diverged(number, images)
+                raise self._failure(number, computed_culprit(self._trained, partial(self._loss, images, labels))
+                                    or "the loss is not finite, though all layers' outputs are")
             loss.backward()
             self._optimizer.step()
             self._schedule.step()
@@ -180,9 +183,8 @@ class Training:
             if step_done is not None:
                 step_done((number - 1) * self.steps_per_epoch + len(losses), loss.item())
         seconds = time.monotonic() - start
-        if name := _not_finite(self._trained.state_dict()):
-            layer, _, value = name.rpartition(".")
-            raise self._failure(number, f"layer {layer!r}: its {value} is not finite")
+        if culprit := stored_culprit(self._trained):
+            raise self._failure(number, culprit)
         correct = accuracy(self.model, self.dataset.test_images, self.dataset.test_labels)
         return Epoch(number, self.recipe.epochs, float(torch.stack(losses).mean()), correct,
                      self._optimizer.param_groups[0]["lr"], seconds)
@@ -192,23 +194,6 @@ class Training:
             losses = self._trained(images, labels)
             return losses.student + losses.teacher
         return functional.cross_entropy(self.model(images), labels)
-
-    def _diverged(self, number: int, images: Tensor) -> TrainingError:
-        """Finds the first layer that makes a value of `images` that is not finite."""
-        found: list[str] = []
-
-        def look(name: str, module: nn.Module, output: Tensor) -> None:
-            if not found and not torch.isfinite(output).all():
-                culprit = _not_finite(dict(module.named_parameters()))
-                found.append(f"layer {name!r}: its {culprit or 'output'} is not finite")
-
-        hooks = [module.register_forward_hook(lambda module, _, output, name=name: look(name, module, output))
-                 for name, module in self.model.named_modules() if not list(module.children())]
-        with torch.no_grad():
-            self.model(images)
-        for hook in hooks:
-            hook.remove()
-        return self._failure(number, found[0] if found else "the loss is not finite, though the logits are")
 
     def _failure(self, number: int, what: str) -> TrainingError:
         recipe = self.recipe
@@ -246,11 +231,6 @@ def accuracy(model: nn.Module, images: Images, labels: Tensor) -> float:
         predictions = torch.cat([model(images[start:start + _EVALUATION_BATCH]).argmax(1)
                                  for start in range(0, len(images), _EVALUATION_BATCH)])
     return 100 * int((predictions == labels).sum()) / len(labels)
-
-
-def _not_finite(tensors: dict[str, Tensor]) -> str | None:
-    """Name of the first tensor that has a value which is not finite."""
-    return next((name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()), None)
 
 
 @contextmanager

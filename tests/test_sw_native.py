@@ -32,6 +32,16 @@ def test_a_changed_source_gives_another_library(source):
     assert (first.answer(), load_library(source).answer()) == (1, 2)
 
 
+def test_a_changed_header_gives_another_library(source):
+    source.write_text('#include "outer.hpp"\n' + SOURCE.replace("%d", "NUMBER"))
+    source.with_name("outer.hpp").write_text('#include "inner.hpp"\n')
+    source.with_name("inner.hpp").write_text("#define NUMBER 1\n")
+    first = load_library(source)
+    load_library.cache_clear()
+    source.with_name("inner.hpp").write_text("#define NUMBER 2\n")
+    assert (first.answer(), load_library(source).answer()) == (1, 2)
+
+
 def test_a_source_that_does_not_compile_is_an_error_and_leaves_nothing(source):
     source.write_text("nonsense")
     with pytest.raises(NativeError, match=r"g\+\+ failed: "):

@@ -70,28 +70,12 @@ def l1_conv2d(x: Tensor, weight: Tensor, stride: Size = 1, padding: Size = 0, di
     if x.dtype != weight.dtype or x.device != weight.device:
         raise ValueError(f"input and weight must have one dtype and device, not {x.dtype} on {x.device} and "
                          f"{weight.dtype} on {weight.device}")
-    if eta is not None:
-        weight = _AdaptiveRate.apply(weight, eta)
-    return _forward(x, weight, *geometry, sign_gradient)
-
-
-class _AdaptiveRate(torch.autograd.Function):
-    """The weight as it is; its gradient with the norm ``eta·√k``."""
-
-    @staticmethod
-    def forward(ctx, weight, eta):
-        ctx.eta = eta
-        return weight.view_as(weight)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        norm = gradient.norm().clamp(min=1e-12)
-        return gradient * (ctx.eta * math.sqrt(gradient.numel()) / norm), None
+    return _forward(x, weight, *geometry, sign_gradient, eta)
 
 
 @torch.library.custom_op("nomul::l1_forward", mutates_args=())
 def _forward(x: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int],
-             groups: int, sign_gradient: bool) -> Tensor:
+             groups: int, sign_gradient: bool, eta: float | None) -> Tensor:
     geometry = _geometry(stride, padding, dilation, groups)
     x, weight = x.detach(), weight.detach()
     if x.is_cuda and x.dtype == torch.float32 and (kernels := _triton()) is not None:
@@ -100,7 +84,7 @@ def _forward(x: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence
 
 
 @_forward.register_fake
-def _forward_shape(x, weight, stride, padding, dilation, groups, sign_gradient):
+def _forward_shape(x, weight, stride, padding, dilation, groups, sign_gradient, eta):
     size = _geometry(stride, padding, dilation, groups).output_size(x.shape[2:], weight.shape[2:])
     return x.new_empty(x.shape[0], *size, weight.shape[0]).permute(0, 3, 1, 2)
 
@@ -121,7 +105,7 @@ def _input_gradient_shape(x, weight, gradient, stride, padding, dilation, groups
 
 
 def _save(ctx, inputs, output):
-    x, weight, *ctx.geometry, ctx.sign_gradient = inputs
+    x, weight, *ctx.geometry, ctx.sign_gradient, ctx.eta = inputs
     ctx.save_for_backward(x, weight)
 
 
@@ -134,7 +118,10 @@ def _backward(ctx, gradient):
         # Σ_p (x - w)·g = Σ_p x·g - w·Σ_p g: a convolution and a sum, so no kernel of our own is needed.
         products = conv2d_weight(x, weight.shape, gradient, *ctx.geometry)
         weight_gradient = products - weight * gradient.sum((0, 2, 3))[:, None, None, None]
-    return x_gradient, weight_gradient, None, None, None, None, None
+        if ctx.eta is not None:
+            norm = weight_gradient.norm().clamp(min=1e-12)
+            weight_gradient = weight_gradient * (ctx.eta * math.sqrt(weight.numel()) / norm)
+    return x_gradient, weight_gradient, None, None, None, None, None, None
 
 
 _forward.register_autograd(_backward, setup_context=_save)

@@ -1,5 +1,5 @@
-// The loops of layers whose groups have one input channel each: lanes are the channels of all groups, as the dense loops
-// would leave most of them empty.
+// The loops of layers whose groups have one input channel each: lanes are the channels of all groups, as the dense
+// loops would leave most of them empty.
 
 #pragma once
 

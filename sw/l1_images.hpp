@@ -34,9 +34,9 @@ void lay_out(const T *from, const Strides &f, T *to, const Strides &t, int64_t c
         const T *const source = from + y * f.y;
         T *const target = to + y * t.y;
         if (f.x == 1 && t.x == 1)
-            for (int64_t c = 0; c < channels; c++) std::copy_n(source + c * f.channel, width, target + c * t.channel);
+            for (int64_t c = 0; c < channels; c++) Simd<T>::copy(source + c * f.channel, target + c * t.channel, width);
         else if (f.channel == 1 && t.channel == 1)
-            for (int64_t x = 0; x < width; x++) std::copy_n(source + x * f.x, channels, target + x * t.x);
+            for (int64_t x = 0; x < width; x++) Simd<T>::copy(source + x * f.x, target + x * t.x, channels);
         else
             for (int64_t c = 0; c < channels; c++)
                 for (int64_t x = 0; x < width; x++) target[c * t.channel + x * t.x] = source[c * f.channel + x * f.x];
@@ -68,8 +68,8 @@ void channels_last(const T *from, const Strides &f, T *to, int64_t pitch, int64_
         }
 }
 
-// Along one axis, the taps by which input elements `phase`, `phase` + stride, ... are read, and the output that each tap
-// is of for the first of them: for the next it is the next. Outputs that are not there are among them.
+// Along one axis, the taps by which input elements `phase`, `phase` + stride, ... are read, and the output that each
+// tap is of for the first of them: for the next it is the next. Outputs that are not there are among them.
 struct Reached {
     std::vector<int64_t> tap, output;
 };

@@ -41,6 +41,12 @@ template <class T> struct Simd {
         if (used >= lanes) return store(p, v);
         for (int64_t lane = 0; lane < used; lane++) p[lane] = v[lane];
     }
+    // Faster than memcpy for as few numbers as a row has.
+    static void copy(const T *from, T *to, int64_t count) {
+        int64_t i = 0;
+        for (; i + lanes <= count; i += lanes) store(to + i, load(from + i));
+        for (; i < count; i++) to[i] = from[i];
+    }
     static Vector abs(Vector v) {
         Mask bits = reinterpret_cast<Mask>(v);
         bits &= ~(typename Bits<T>::type(1) << (8 * sizeof(T) - 1));

@@ -101,7 +101,7 @@ def test_the_operators_keep_the_promises_that_compilers_rely_on(geometry):
     arrays, window = sample(geometry, "float64")
     x, w, g = map(torch.tensor, arrays)
     w.requires_grad_()
-    torch.library.opcheck(torch.ops.nomul.l1_forward.default, (x.requires_grad_(), w, *window, False))
+    torch.library.opcheck(torch.ops.nomul.l1_forward.default, (x.requires_grad_(), w, *window, False, 0.2))
     torch.library.opcheck(torch.ops.nomul.l1_input_gradient.default, (x.detach(), w.detach(), g, *window, False),
                           test_utils=("test_schema", "test_faketensor"))
 

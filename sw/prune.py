@@ -13,7 +13,7 @@ from nomul.sw.geometry import LayerError
 from nomul.sw.l1_layers import L1Conv2d, L1Linear
 from nomul.sw.shift_layers import ShiftLayer
 
-__all__ = ["make_permanent_", "prune_"]
+__all__ = ["make_permanent_", "prunable_layers", "prune_"]
 
 _KINDS: dict[str, type | tuple[type, ...]] = {"shift": ShiftLayer, "l1": (L1Conv2d, L1Linear)}
 
@@ -32,6 +32,17 @@ class _Mask(nn.Module):
 
     def right_inverse(self, weight: Tensor) -> Tensor:
         return weight
+
+
+def prunable_layers(model: nn.Module, kinds: Collection[str] = ("shift", "l1")) -> dict[str, nn.Module]:
+    """The layers that `prune_` would change, by name; `LayerError` if there are none, or for an unknown kind."""
+    if unknown := [kind for kind in kinds if kind not in _KINDS]:
+        raise LayerError(f"unknown kind {unknown[0]!r} of layers; known are {', '.join(_KINDS)}")
+    layers = {name: module for name, module in model.named_modules()
+              if any(isinstance(module, _KINDS[kind]) for kind in kinds)}
+    if not layers:
+        raise LayerError(f"there is nothing to prune: the network has no layers of kind {' or '.join(kinds)}")
+    return layers
 
 
 def prune_(model: nn.Module, fraction: float = 0.6, *, kinds: Collection[str] = ("shift", "l1"),
@@ -54,16 +65,13 @@ def prune_(model: nn.Module, fraction: float = 0.6, *, kinds: Collection[str] = 
     Raises
     ------
     LayerError
-        For arguments beyond these; if a layer is pruned already.
+        For arguments beyond these; if there is no such layer, or one is pruned already.
     """
     if not 0 <= fraction <= 1:
         raise LayerError(f"fraction must be 0 to 1, not {fraction}")
-    if unknown := [kind for kind in kinds if kind not in _KINDS]:
-        raise LayerError(f"unknown kind {unknown[0]!r} of layers; known are {', '.join(_KINDS)}")
     if method not in ("magnitude", "random"):
         raise LayerError(f"method must be 'magnitude' or 'random', not {method!r}")
-    chosen = {name: module for name, module in model.named_modules()
-              if any(isinstance(module, _KINDS[kind]) for kind in kinds)}
+    chosen = prunable_layers(model, kinds)
     if pruned := [name for name, module in chosen.items() if parametrize.is_parametrized(module)]:
         raise LayerError(f"layer {pruned[0]!r} is pruned already: call make_permanent_(model) first")
     for module in chosen.values():

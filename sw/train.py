@@ -20,7 +20,7 @@ from nomul.sw.data import Dataset, Images
 from nomul.sw.distill import Distillation
 from nomul.sw.divergence import computed_culprit, stored_culprit
 from nomul.sw.optimize import make_optimizer, make_schedule
-from nomul.sw.prune import make_permanent_, prune_
+from nomul.sw.prune import make_permanent_, prunable_layers, prune_
 from nomul.sw.recipe import Recipe
 
 __all__ = ["Epoch", "TrainResult", "Training", "TrainingError", "accuracy", "train"]
@@ -90,12 +90,19 @@ class Training:
     ----------
     history : list of Epoch
         The epochs done.
+
+    Raises
+    ------
+    LayerError
+        If the recipe prunes and there is nothing to prune; if model and teacher do not pair up.
     """
 
     def __init__(self, model: nn.Module, dataset: Dataset, recipe: Recipe, seed: int = 0,
                  teacher: nn.Module | None = None):
         self.model, self.dataset, self.recipe, self.seed = model, dataset, recipe, seed
         self._trained = model if teacher is None else _distillation(model, teacher, seed)
+        if recipe.pruned:
+            prunable_layers(model)
         self.history: list[Epoch] = []
         self.steps_per_epoch = -(-len(dataset.train_images) // recipe.batch)
         self._generator = torch.Generator().manual_seed(seed)

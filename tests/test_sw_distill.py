@@ -99,6 +99,15 @@ def test_pairs_may_be_named():
     assert len(pair(pairs=[("3", "3")]).matches) == 1
 
 
+def test_convolutions_that_the_student_keeps_are_not_compared():
+    student, teacher = network(L1Conv2d), network(nn.Conv2d)
+    student[0] = nn.Conv2d(1, 4, 3, padding=1)
+    assert Distillation(student, teacher).pairs == [("3", "3")]
+    student.append(nn.Conv2d(1, 1, 1))
+    with pytest.raises(LayerError, match="the student has 1 L1Conv2d and 2 Conv2d and the teacher 2 Conv2d: say with"):
+        Distillation(student, teacher)
+
+
 @pytest.mark.parametrize(("teacher", "pairs", "message"), [
     (nn.Conv2d(1, 4, 3), None, "the student has 2 L1Conv2d and the teacher 1 Conv2d: say with pairs"),
     (network(nn.Conv2d), [("0", "9")], r"pair \('0', '9'\): .*has no attribute"),

@@ -76,6 +76,12 @@ def test_other_arguments_are_refused(arguments, message):
         prune_(model(), **arguments)
 
 
+@pytest.mark.parametrize(("kinds", "named"), [(("shift", "l1"), "shift or l1"), (("l1",), "l1")])
+def test_a_network_without_such_layers_is_refused(kinds, named):
+    with pytest.raises(LayerError, match=f"nothing to prune: the network has no layers of kind {named}$"):
+        prune_(nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Linear(2, 3)), kinds=kinds)
+
+
 def test_pruning_twice_needs_the_first_to_be_permanent():
     network = prune_(model(), 0.3)
     with pytest.raises(LayerError, match="layer '0' is pruned already: call make_permanent_"):

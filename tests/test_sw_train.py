@@ -227,6 +227,25 @@ def test_a_training_that_diverges_stops_and_names_the_layer(place, message):
     assert "\n" not in str(caught.value)
 
 
+def test_a_teacher_that_diverges_is_named():
+    teacher = ordinary()
+    with torch.no_grad():
+        teacher[3].weight[0, 0, 0, 0] = float("nan")
+    with pytest.raises(TrainingError, match="layer 'teacher.3': its weight is not finite"):
+        Training(two_adders(), stripes(), RECIPE, 0, teacher).run()
+
+
+@pytest.mark.parametrize(("place", "message"), [("weight", "'3': its weight"), ("overflow", "'1': its output")])
+def test_a_pruned_layer_that_diverges_is_named_as_it_was(place, message):
+    with pytest.raises(TrainingError, match=f"layer {message} is not finite"):
+        train(broken(place), stripes(), dataclasses.replace(RECIPE, pruned=0.25, epochs=1))
+
+
+def test_pruning_where_nothing_can_be_pruned_is_refused_before_the_training():
+    with pytest.raises(LayerError, match="nothing to prune"):
+        Training(ordinary(), stripes(), dataclasses.replace(RECIPE, pruned=0.25))
+
+
 def test_far_too_large_a_rate_diverges():
     with pytest.raises(TrainingError, match=r"layer '\d': its \w+ is not finite; lower learning_rate \(1e\+30\)"):
         train(net(), stripes(), dataclasses.replace(RECIPE, learning_rate=1e30, epochs=20))

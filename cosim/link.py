@@ -34,14 +34,14 @@ class SimulationLink:
     config : Config
         The accelerator.
     clock_hz : int
-        How many cycles a second of timeout is. The default is about the speed at which a simulation runs.
+        How many cycles a second of timeout is, also an attribute. The default is about the speed of a simulation.
     model : VerilatedModel, optional
         Another form of the accelerator, as its netlist (`nomul.cosim.netlist`).
     """
 
     def __init__(self, config: Config, *, clock_hz: int = 1_000_000, model: VerilatedModel | None = None):
         self.model = accelerator_model(config) if model is None else model
-        self._clock_hz = clock_hz
+        self.clock_hz = clock_hz
         self._pending = bytearray()
 
     def write(self, data: bytes) -> None:
@@ -54,7 +54,7 @@ class SimulationLink:
         Empty if nothing has moved in either direction for `timeout` simulated seconds.
         """
         moved = self.model.run_bytes(bytes(self._pending), quiet=_QUIET,
-                                     patience=max(_QUIET, round(timeout * self._clock_hz)))
+                                     patience=max(_QUIET, round(timeout * self.clock_hz)))
         del self._pending[:moved.accepted]
         return moved.output
 

@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from nomul.boards import BOARDS
+from nomul.cosim.differences import differing_bits
 from nomul.cosim.virtual_board import VirtualBoard
 from nomul.gen.cli import main
 from nomul.gen.cli.application import COMMANDS, make_parser
 from nomul.gen.cli.cosim import _codes as cosim_codes
-from nomul.gen.cli.cosim import differing_bits
 from nomul.gen.cli.files import FileError, check_output, write_array, write_json, write_text
 from nomul.gen.cli.images import load_images, random_codes
 from nomul.gen.cli.screen import progress, show_table, working

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nomul.gen.cli.cosim import differing_bits
+from nomul.cosim.differences import differing_bits
 from nomul.gen.cli.files import write_array
 from nomul.gen.cli.images import DIGITS, Images, load_images
 from nomul.gen.cli.quantize import quantize_checkpoint

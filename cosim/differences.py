@@ -15,7 +15,7 @@ class Difference(NamedTuple):
     image : int
         The image's number, from 0.
     layer : str
-        The layer whose output it is, or "input".
+        The layer whose output it is.
     channel, y, x : int
         Which code of the tensor.
     golden, hardware : int

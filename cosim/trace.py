@@ -1,4 +1,4 @@
-"""Every tensor of a network as the accelerator computes it, compared with the golden model's.
+"""The output of every layer as the accelerator computes it, compared with the golden model's.
 
 The accelerator runs a whole program at a time, and a tensor's place is used again as soon as nobody reads it any more.
 So here the program is run one descriptor at a time: each in turn is written to the program's first place, with an END
@@ -33,8 +33,8 @@ class HardwareTrace(NamedTuple):
     Attributes
     ----------
     tensors : list of np.ndarray
-        The input and the output of each layer in the program's order, shape (channels, height, width): uint8 codes,
-        at last the logits, int16 of shape (classes, 1, 1).
+        The output of each layer in the program's order, shape (channels, height, width): uint8 codes, at last the
+        logits, int16 of shape (classes, 1, 1).
     cycles : list of int
         Clock cycles of each layer's run, the fetch of its END included.
     """
@@ -65,17 +65,17 @@ class TracingBoard(Board):
         """
         # A network with a hash of its own: nobody will take it for `compiled`.
         self.push(replace(compiled, program=compiled.program[[0, -1]]))
-        source, *places = compiled.tensors.values()
+        places = [*list(compiled.tensors.values())[1:], None]
         for image in codes:
             self.write(Region.INPUT, 0, compiled.image_bytes(image))
-            tensors, cycles = [self._tensor(source, compiled.config)], []
-            for place, descriptor in zip([*places, None], compiled.program[:-1], strict=True):
+            trace = HardwareTrace([], [])
+            for place, descriptor in zip(places, compiled.program[:-1], strict=True):
                 self.write(Region.PROGRAM, 0, descriptor.astype("<u4").tobytes())
                 answer = self._transport.request(Operation.RUN)
-                cycles.append(int.from_bytes(answer[:4], "little"))
-                tensors.append(self._tensor(place, compiled.config) if place else
-                               np.frombuffer(answer, "<i2", offset=6).astype(np.int16)[:, None, None])
-            yield HardwareTrace(tensors, cycles)
+                trace.cycles.append(int.from_bytes(answer[:4], "little"))
+                trace.tensors.append(self._tensor(place, compiled.config) if place else
+                                     np.frombuffer(answer, "<i2", offset=6).astype(np.int16)[:, None, None])
+            yield trace
 
     def _tensor(self, place: dict[str, int], config: Config) -> np.ndarray:
         """Codes of a tensor in the activation memory, uint8 of shape (channels, height, width)."""
@@ -118,7 +118,7 @@ class TensorComparison:
 
 def trace_tensors(link: ByteLink, compiled: CompiledNetwork, network: IntegerNetwork, codes: np.ndarray, *,
                   timeout: float = 1.0, progress: Callable[[int, int], None] | None = None) -> TensorComparison:
-    """Compares every tensor of images between golden model and accelerator.
+    """Compares every layer's output for images between golden model and accelerator.
 
     Parameters
     ----------
@@ -148,7 +148,8 @@ def trace_tensors(link: ByteLink, compiled: CompiledNetwork, network: IntegerNet
     traces = TracingBoard(link, timeout=timeout).trace(compiled, codes)
     for number, (expected, trace) in enumerate(zip(_golden_traces(network, codes), traces, strict=True)):
         wrong = 0
-        for (name, right), found in zip(expected.items(), trace.tensors, strict=True):
+        for name, found in zip([layer.name for layer in network.layers], trace.tensors, strict=True):
+            right = expected[name]
             values += right.size
             wrong += differing_bits(right, found)
             first = first or first_difference(number, name, right, found)
@@ -157,7 +158,7 @@ def trace_tensors(link: ByteLink, compiled: CompiledNetwork, network: IntegerNet
         cycles = trace.cycles
         if progress:
             progress(number + 1, len(codes))
-    return TensorComparison(len(codes), len(codes) * len(network.tensors), values, bits, images, first, tuple(cycles))
+    return TensorComparison(len(codes), len(codes) * len(network.layers), values, bits, images, first, tuple(cycles))
 
 
 def _golden_traces(network: IntegerNetwork, codes: np.ndarray) -> Iterator[dict[str, np.ndarray]]:

@@ -27,8 +27,8 @@ def _configure(parser: ArgumentParser) -> None:
                         help="how many images: test images of the data set whose shape the network takes, if it is "
                              "there; random codes beyond those or otherwise (default: %(default)s)")
     parser.add_argument("--trace-tensors", action="store_true",
-                        help="compare every tensor, not only the logits, and name the first difference by image, "
-                             "layer, channel and pixel")
+                        help="compare the output of every layer, not only the logits, and name the first difference "
+                             "by image, layer, channel and pixel")
     parser.add_argument("--netlist", metavar="TARGET", choices=sorted(TARGETS),
                         help="simulate what synthesis makes of the accelerator, cell by cell, for one of "
                              f"{', '.join(sorted(TARGETS))}; takes minutes for the first time")

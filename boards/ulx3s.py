@@ -82,6 +82,7 @@ class Ulx3s85f(Board):
             "weight_words": block_rams(config.weight_word_bits, config.weight_words),
             "activation_words": block_rams(config.activation_word_bits, config.activation_words),
             "parameter_words": block_rams(config.parameter_word_bits, config.parameter_words),
+            "image_bytes": block_rams(config.activation_bits, config.image_bytes),
             "program_layers": block_rams(32, config.program_layers * DESCRIPTOR_WORDS),
         }
         total = sum(needed.values())

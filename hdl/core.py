@@ -1,13 +1,13 @@
 """The core: memories, registers and engines behind one host bus. Everything of the accelerator but the link."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, connect
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import DESCRIPTOR_WORDS
-from nomul.gen.spec.registers import Region
+from nomul.gen.spec.registers import INPUT_FIELDS, Region
 from nomul.hdl.array_engine import ArrayEngine
 from nomul.hdl.bus import HostBus
 from nomul.hdl.input_packer import InputPacker
@@ -104,15 +104,21 @@ class Core(wiring.Component):
             ]
         m.d.comb += [
             packer.byte_valid.eq(writing[Region.INPUT]), packer.byte_address.eq(bus.address),
-            packer.byte.eq(bus.write_data), packer.channels.eq(registers.input_channels),
-            packer.zero.eq(registers.input_zero),
+            packer.byte.eq(bus.write_data),
+            *(Cat(packer.windows[name] for name in names).eq(getattr(registers, register.lower()))
+              for register, names in INPUT_FIELDS.items()),
         ]
 
-        # Program.
+        # Program. It begins when the image has been packed.
+        waiting = Signal()
+        with m.If(bus.start & bus.loaded):
+            m.d.sync += waiting.eq(1)
+        with m.If(sequencer.start):
+            m.d.sync += waiting.eq(0)
         m.d.comb += [
-            bus.loaded.eq(registers.loaded),
-            sequencer.start.eq(bus.start & bus.loaded),
-            bus.busy.eq(sequencer.busy | results.busy),
+            bus.loaded.eq(registers.loaded), packer.flush.eq(waiting),
+            sequencer.start.eq(waiting & ~packer.busy),
+            bus.busy.eq(waiting | sequencer.busy | results.busy),
             array.start.eq(sequencer.array_start), sequencer.array_busy.eq(array.busy),
             vector.start.eq(sequencer.vector_start), sequencer.vector_busy.eq(vector.busy),
             array.descriptor.eq(sequencer.descriptor), vector.descriptor.eq(sequencer.descriptor),

@@ -1,37 +1,43 @@
-"""Packs the bytes of an input image into activation words."""
+"""Packs the windows of an input image into activation words, so that the first layer's taps fill the lanes."""
 
 import numpy as np
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import ADDRESS_BITS
+from nomul.hdl.descriptor import DESCRIPTOR
+from nomul.hdl.window import COORDINATE_BITS, WindowWalker
 
 __all__ = ["InputPacker"]
 
 
 class InputPacker(wiring.Component):
-    """Gathers the channels of each pixel into words of `lanes` codes, written from address 0 upwards.
+    """Keeps the bytes of an image, and writes the taps of each of its windows side by side into words of `lanes` codes.
 
-    A pixel takes ``ceil(channels / lanes)`` words; lanes without a channel hold `zero`. Throughput: one byte
-    a cycle; a word is written in the cycle after its last byte. Byte 0 starts a new image at any time. Other
-    bytes come in order; one whose address is not the next is ignored, so the link may send a piece of an image
-    twice.
+    Windows follow each other from address 0 upwards, each in as many words as its taps need; taps outside the image,
+    and lanes beyond the last tap, hold the pad code. A window of one pixel leaves the image as it is. Throughput: a tap
+    a cycle, behind the bytes that they come from. Byte 0 starts a new image at any time. Other bytes come in order; one
+    whose address is not the next is ignored, so the link may send a piece of an image twice.
 
     Parameters
     ----------
     config : Config
-        Gives `lanes` and `activation_bits` A; higher bits of a byte are dropped.
+        Gives `lanes`, `image_bytes` and `activation_bits` A; higher bits of a byte are dropped.
 
     Members
     -------
     byte_valid : In(1), byte_address : In(24), byte : In(8)
         A byte, and its place in the image (order y, x, channel).
-    channels : In(16)
-        Channels of the image, at least 1; stable during an image.
-    zero : In(8)
-        Code of lanes without a channel; stable during an image.
+    windows : In(DESCRIPTOR)
+        Where the windows lie: the fields of `nomul.gen.spec.registers.INPUT_FIELDS`, for a map whose words are bytes.
+        Stable from an image's byte 0 until it is packed.
+    flush : In(1)
+        No more bytes will come: take those that are missing as they are in the memory.
+    busy : Out(1)
+        From byte 0 until the last word has been written.
     write_enable : Out(1), write_address : Out(20), write_data : Out(lanes × unsigned(A))
         Activation memory, whole words.
     """
@@ -39,45 +45,93 @@ class InputPacker(wiring.Component):
     def __init__(self, config: Config):
         self._config = config
         super().__init__({
-            "byte_valid": In(1), "byte_address": In(24), "byte": In(8), "channels": In(16), "zero": In(8),
-            "write_enable": Out(1), "write_address": Out(ADDRESS_BITS),
+            "byte_valid": In(1), "byte_address": In(24), "byte": In(8), "windows": In(DESCRIPTOR), "flush": In(1),
+            "busy": Out(1), "write_enable": Out(1), "write_address": Out(ADDRESS_BITS),
             "write_data": Out(data.ArrayLayout(config.activation_bits, config.lanes)),
         })
 
     def elaborate(self, platform):
         m = Module()
-        lanes = self._config.lanes
-        next_byte = Signal.like(self.byte_address)
-        next_lane, next_channel = Signal(range(lanes)), Signal(16)
-        lane, channel = Signal.like(next_lane), Signal.like(next_channel)
-        restart = self.byte_address == 0
-        taken = self.byte_valid & (restart | (self.byte_address == next_byte))
-        pixel_end = channel == self.channels - 1
-        word_end = pixel_end | (lane == lanes - 1)
+        config, windows = self._config, self.windows
+        m.submodules.image = image = Memory(shape=config.activation_bits, depth=config.image_bytes, init=[])
+        write, read = image.write_port(), image.read_port()
 
-        m.d.comb += [lane.eq(Mux(restart, 0, next_lane)), channel.eq(Mux(restart, 0, next_channel))]
-        m.d.sync += self.write_enable.eq(taken & word_end)
+        received = Signal(range(config.image_bytes + 1))
+        restart = self.byte_valid & (self.byte_address == 0)
+        m.d.comb += [
+            write.en.eq(restart | (self.byte_valid & (self.byte_address == received))),
+            write.addr.eq(self.byte_address), write.data.eq(self.byte),
+        ]
+        with m.If(write.en):
+            m.d.sync += received.eq(self.byte_address + 1)
+
+        # The next tap: kernel row, kernel column, channel, and its address relative to the window.
+        m.submodules.window = window = WindowWalker()
+        row, column, channel, offset = Signal(6), Signal(6), Signal(10), Signal(ADDRESS_BITS)
+        lane = Signal(range(config.lanes))
+        pixel_end = channel == windows.channel_words - 1
+        row_end = pixel_end & (column == windows.kernel_width - 1)
+        window_end = row_end & (row == windows.kernel_height - 1)
+        y, x = Signal(signed(COORDINATE_BITS)), Signal(signed(COORDINATE_BITS))
+        m.d.comb += [window.descriptor.eq(windows), y.eq(window.y + row), x.eq(window.x + column)]
+
+        # The tap that is read as soon as its byte is there, and the one whose byte the memory gives.
+        tap = data.StructLayout({"outside": 1, "lane": range(config.lanes), "word_end": 1})
+        walking, reading, packing = Signal(), Signal(), Signal()
+        asked, given = Signal(tap), Signal(tap)
+        address = Signal(ADDRESS_BITS)
+        there = asked.outside | self.flush | (address < received)
+        go = Signal()
+        m.d.comb += [go.eq(~reading | there), read.addr.eq(address), window.advance.eq(walking & go & window_end)]
+        with m.If(go):
+            m.d.sync += [
+                reading.eq(walking), address.eq(window.address + offset),
+                asked.outside.eq((y < 0) | (y >= windows.input_height) | (x < 0) | (x >= windows.input_width)),
+                asked.lane.eq(lane), asked.word_end.eq(window_end | (lane == config.lanes - 1)),
+            ]
+        with m.If(walking & go):
+            m.d.sync += [
+                lane.eq(Mux(window_end | (lane == config.lanes - 1), 0, lane + 1)),
+                channel.eq(Mux(pixel_end, 0, channel + 1)),
+                column.eq(Mux(row_end, 0, column + pixel_end)),
+                row.eq(Mux(window_end, 0, row + row_end)),
+                offset.eq(Mux(window_end, 0, offset + Mux(row_end, windows.tap_row_step, 1))),
+            ]
+            with m.If(window_end & window.last):
+                m.d.sync += walking.eq(0)
+
+        m.d.sync += [packing.eq(reading & there), given.eq(asked), self.write_enable.eq(packing & given.word_end)]
         with m.If(self.write_enable):
             m.d.sync += self.write_address.eq(self.write_address + 1)
-        with m.If(taken):
-            m.d.sync += [
-                next_byte.eq(self.byte_address + 1),
-                next_lane.eq(Mux(word_end, 0, lane + 1)), next_channel.eq(Mux(pixel_end, 0, channel + 1)),
-            ]
-            for n in range(lanes):
-                with m.If(lane == n):
-                    m.d.sync += self.write_data[n].eq(self.byte)
-                with m.Elif(lane == 0):
-                    m.d.sync += self.write_data[n].eq(self.zero)
-            with m.If(restart):
-                m.d.sync += self.write_address.eq(0)
+        with m.If(packing):
+            for n in range(config.lanes):
+                with m.If(given.lane == n):
+                    m.d.sync += self.write_data[n].eq(Mux(given.outside, windows.pad_code, read.data))
+                with m.Elif(given.lane == 0):
+                    m.d.sync += self.write_data[n].eq(windows.pad_code)
+
+        with m.If(restart):
+            m.d.comb += window.first.eq(1)
+            m.d.sync += [signal.eq(0) for signal in (row, column, channel, offset, lane, reading, packing,
+                                                     self.write_enable, self.write_address)]
+            m.d.sync += walking.eq(1)
+        m.d.comb += self.busy.eq(walking | reading | packing | self.write_enable)
         return m
 
     @staticmethod
-    def model(config: Config, image: bytes, channels: int, zero: int) -> np.ndarray:
-        """The words that an image of whole pixels is packed into: uint8, shape (words, lanes)."""
-        pixels = np.frombuffer(image, np.uint8).reshape(-1, channels)
-        words = -(-channels // config.lanes)
-        packed = np.full((len(pixels), words * config.lanes), zero, np.uint8)
-        packed[:, :channels] = pixels
-        return packed.reshape(-1, config.lanes)
+    def model(config: Config, image: bytes, windows: dict[str, int]) -> np.ndarray:
+        """The words that a whole image is packed into: uint8, shape (words, lanes)."""
+        words = []
+        for y, x, address in WindowWalker.model(windows):
+            taps, offset = [], 0
+            for row in range(windows["kernel_height"]):
+                for column in range(windows["kernel_width"]):
+                    inside = 0 <= y + row < windows["input_height"] and 0 <= x + column < windows["input_width"]
+                    for channel in range(windows["channel_words"]):
+                        taps.append(image[(address + offset + channel) % 2**ADDRESS_BITS] if inside
+                                    else windows["pad_code"])
+                    offset += windows["channel_words"]
+                offset += windows["tap_row_step"] - 1
+            taps += [windows["pad_code"]] * (-len(taps) % config.lanes)
+            words += [taps[first:first + config.lanes] for first in range(0, len(taps), config.lanes)]
+        return np.array(words, np.uint8)

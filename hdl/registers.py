@@ -30,8 +30,8 @@ class RegisterBlock(wiring.Component):
         Strobe, counted by FRAME_ERRORS.
     loaded : Out(1)
         NETWORK is not 0.
-    network_low, network_high, input_channels, input_zero, result_count : Out(32)
-        What the host wrote; 0 at power-up.
+    network_low, network_high, result_count, input_... : Out(32)
+        Every writable register, as the host wrote it; 0 at power-up.
     """
 
     def __init__(self, config: Config):

@@ -1,10 +1,12 @@
 """The compiler: from an integer network to program, weights and parameters for one configuration.
 
 Passes, each of which either leaves its promise true or names the layer that breaks it: `choose_operators` (every
-operator is one of the array's), `prove_accumulators` (no accumulator can overflow), `place_tensors` (every tensor has
-its place in the activation memory), `emit` (descriptors and words, all of which fit).
+operator is one of the array's), `prove_accumulators` (no accumulator can overflow), `fold_input` (the first layer's
+taps fill the lanes), `place_tensors` (every tensor has its place in the activation memory), `emit` (descriptors and
+words, all of which fit).
 """
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +18,7 @@ from nomul.gen.spec.program import Opcode, ProgramError, pack
 from nomul.gen.spec.registers import Region, word_bytes
 from nomul.sw import contract
 from nomul.sw.compiled import CompiledNetwork
+from nomul.sw.fold_input import fold_input, image_windows
 from nomul.sw.lower_array import lower_array
 from nomul.sw.lower_vector import lower_vector
 from nomul.sw.lower_window import place
@@ -46,21 +49,34 @@ def compile_network(network: IntegerNetwork, config: Config) -> CompiledNetwork:
         raise CompileError(f"network {network.name!r} has {network.activation_bits}-bit activations, configuration "
                            f"{config.name!r} has activation_bits {config.activation_bits}: quantize for, or configure, "
                            f"the same number")
-    layers = choose_operators(network.layers, config)
-    prove_accumulators(layers, config)
-    places = place_tensors(network, config)
-    program, weights, parameters = emit(network, layers, places, config)
-    return CompiledNetwork(network.name, config, network.hash, program, weights, parameters, network.input,
+    lowered = choose_operators(network, config)
+    prove_accumulators(lowered.layers, config)
+    _check_fits("image_bytes", math.prod(network.input.shape), config.image_bytes, "input")
+    try:
+        folded = fold_input(lowered, config)
+        windows, places = image_windows(lowered, folded), place_tensors(folded, config)
+    except (CompileError, ProgramError):    # windows overlap, so they take more memory than the image
+        folded = lowered
+        windows, places = _image(lowered), place_tensors(lowered, config)
+    program, weights, parameters = emit(folded, places, config)
+    return CompiledNetwork(network.name, config, network.hash, program, weights, parameters, network.input, windows,
                            network.classes, places, network.metadata)
 
 
-def choose_operators(layers: tuple[Layer, ...], config: Config) -> tuple[Layer, ...]:
-    """Layers whose operators the configuration has.
+def _image(network: IntegerNetwork) -> dict[str, int]:
+    try:
+        return image_windows(network, network)
+    except ProgramError as error:
+        raise CompileError(f"the image of network {network.name!r}: {error}") from None
+
+
+def choose_operators(network: IntegerNetwork, config: Config) -> IntegerNetwork:
+    """The network with operators that the configuration has.
 
     SIGN runs as SHIFT by 0 where only that is there, and where weights are 0 that unified processing elements lack.
     """
     chosen: list[Layer] = []
-    for layer in layers:
+    for layer in network.layers:
         if isinstance(layer, ArrayLayer):
             missing = layer.operator.key not in config.operators
             sign = layer.operator is Operator.SIGN
@@ -70,7 +86,7 @@ def choose_operators(layers: tuple[Layer, ...], config: Config) -> tuple[Layer, 
                 raise CompileError(f"layer {layer.name!r} needs the operator {layer.operator.key!r}, configuration "
                                    f"{config.name!r} has only {', '.join(config.operators)}: add it to operators")
         chosen.append(layer)
-    return tuple(chosen)
+    return replace(network, layers=tuple(chosen))
 
 
 def prove_accumulators(layers: tuple[Layer, ...], config: Config) -> None:
@@ -103,13 +119,12 @@ def place_tensors(network: IntegerNetwork, config: Config) -> Places:
     return {name: place(tensor, bases[name], config.lanes) for name, tensor in tensors.items()}
 
 
-def emit(network: IntegerNetwork, layers: tuple[Layer, ...], places: Places,
-         config: Config) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def emit(network: IntegerNetwork, places: Places, config: Config) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Program, weight words and parameter words."""
     program: list[list[int]] = []
     weights = [np.zeros((0, word_bytes(Region.WEIGHTS, config)), np.uint8)]
     parameters = [np.zeros((0, word_bytes(Region.PARAMETERS, config)), np.uint8)]
-    for layer in layers:
+    for layer in network.layers:
         sources = [network.tensors[name] for name in layer.inputs]
         placed = [places[name] for name in layer.inputs]
         try:

@@ -11,6 +11,7 @@ from nomul.gen.spec.config import Config
 from nomul.gen.spec.errors import NomulError
 from nomul.gen.spec.operators import Operator
 from nomul.gen.spec.program import Destination, Mode, Opcode, unpack
+from nomul.gen.spec.registers import input_registers
 from nomul.sw import container
 from nomul.sw.network import Tensor
 
@@ -39,6 +40,8 @@ class CompiledNetwork:
         uint8, shape (words, bytes a word), little-endian, as `nomul.gen.spec.registers` says.
     input : Tensor
         The image.
+    windows : dict
+        How the hardware packs it: fields of `nomul.gen.spec.registers.INPUT_FIELDS`.
     classes : int
         Number of logits.
     tensors : dict
@@ -55,6 +58,7 @@ class CompiledNetwork:
     weights: np.ndarray
     parameters: np.ndarray
     input: Tensor
+    windows: dict[str, int]
     classes: int
     tensors: dict[str, dict[str, int]]
     metadata: dict[str, Any]
@@ -76,8 +80,8 @@ class CompiledNetwork:
     def registers(self) -> dict[str, int]:
         """Values of the registers that describe the loaded network; NETWORK is this program's hash."""
         number = int(self.hash, 16)
-        return {"INPUT_CHANNELS": self.input.channels, "INPUT_ZERO": self.input.zero_point,
-                "RESULT_COUNT": self.classes, "NETWORK_LOW": number & 0xFFFFFFFF, "NETWORK_HIGH": number >> 32}
+        return {**input_registers(self.windows), "RESULT_COUNT": self.classes,
+                "NETWORK_LOW": number & 0xFFFFFFFF, "NETWORK_HIGH": number >> 32}
 
     def image_bytes(self, codes: np.ndarray) -> bytes:
         """Bytes for `Region.INPUT`: the codes (uint8, shape (C, H, W)) in the order y, x, channel."""
@@ -125,11 +129,13 @@ class CompiledNetwork:
                                        f"compile the network again")
         tensors = {place.pop("name"): place for place in header["tensors"]}
         return cls(header["name"], config, header["network_hash"], arrays["program"], arrays["weights"],
-                   arrays["parameters"], Tensor(**header["input"]), header["classes"], tensors, header["metadata"])
+                   arrays["parameters"], Tensor(**header["input"]), header["windows"], header["classes"], tensors,
+                   header["metadata"])
 
     def _content(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         header = {"name": self.name, "config": self.config.to_dict(), "config_hash": self.config_hash,
-                  "network_hash": self.network_hash, "input": vars(self.input), "classes": self.classes,
+                  "network_hash": self.network_hash, "input": vars(self.input), "windows": self.windows,
+                  "classes": self.classes,
                   # A list, because the order counts and a file's header is sorted by keys.
                   "tensors": [{"name": name, **place} for name, place in self.tensors.items()],
                   "metadata": self.metadata}

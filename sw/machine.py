@@ -84,11 +84,21 @@ class Machine:
         return codes.transpose(2, 0, 1).copy()
 
     def _store_image(self, image_codes: np.ndarray) -> None:
-        registers, lanes = self._compiled.registers(), self._config.lanes
-        channels = registers["INPUT_CHANNELS"]
-        codes = np.frombuffer(self._compiled.image_bytes(image_codes), np.uint8).reshape(-1, channels)
-        padded = np.full((len(codes), -(-channels // lanes) * lanes), registers["INPUT_ZERO"], np.uint8)
-        padded[:, :channels] = codes
+        image = np.frombuffer(self._compiled.image_bytes(image_codes), np.uint8)
+        windows, lanes = self._compiled.windows, self._config.lanes
+        y, x, addresses = self._windows(windows)
+        taps, step = [], 0
+        for row in range(windows["kernel_height"]):
+            for column in range(windows["kernel_width"]):
+                inside = _inside(windows, y + row, x + column)
+                for _ in range(windows["channel_words"]):
+                    codes = np.full(len(y), windows["pad_code"], np.uint8)
+                    codes[inside] = image[(addresses[inside] + step) % (1 << ADDRESS_BITS)]
+                    taps.append(codes)
+                    step += 1
+            step += windows["tap_row_step"] - 1
+        padded = np.full((len(y), -(-len(taps) // lanes) * lanes), windows["pad_code"], np.uint8)
+        padded[:, :len(taps)] = np.transpose(taps)
         words = padded.reshape(-1, lanes)
         self.activations[:len(words)] = words
 
@@ -108,7 +118,7 @@ class Machine:
 
     def _read(self, layer: dict[str, int], y: np.ndarray, x: np.ndarray, addresses: np.ndarray) -> np.ndarray:
         """One word a pixel, int64, shape (pixels, lanes)."""
-        inside = (y >= 0) & (y < layer["input_height"]) & (x >= 0) & (x < layer["input_width"])
+        inside = _inside(layer, y, x)
         words = np.full((len(y), self._config.lanes), layer["pad_code"], np.int64)
         words[inside] = self.activations[addresses[inside] % (1 << ADDRESS_BITS)]
         return words
@@ -198,3 +208,8 @@ class Machine:
                     total = total + (second.astype(np.int64) << layer["second_left_shift"])
                 outputs = np.clip(total >> layer["shift"], layer["lower"], layer["upper"])
             self.activations[layer["output_base"] + pixels * layer["output_pixel_step"] + word] = outputs
+
+
+def _inside(layer: dict[str, int], y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Whether taps at these coordinates lie in the layer's input map."""
+    return (y >= 0) & (y < layer["input_height"]) & (x >= 0) & (x < layer["input_width"])

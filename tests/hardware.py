@@ -1,5 +1,7 @@
 """Small helpers for tests of hardware blocks."""
 
+import numpy as np
+
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import pack
 
@@ -15,3 +17,14 @@ def small_config(**fields):
               "weight_words": 256, "parameter_words": 64, "activation_words": 128, "result_words": 64,
               "program_layers": 8, "frame_bytes": 64}
     return Config(**(values | fields))
+
+
+def packed_image(compiled, image):
+    """The tensor "input" of a compiled network, shape (channels, H, W), of an image (C, H, W)."""
+    windows, around = compiled.windows, [(0, 0), (16, 16), (16, 16)]
+    kernel = windows["kernel_height"], windows["kernel_width"]
+    padded = np.pad(image, around, constant_values=windows["pad_code"])
+    every = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(1, 2))   # (C, y, x, row, column)
+    height, width = compiled.tensors["input"]["height"], compiled.tensors["input"]["width"]
+    taken = every[:, 16 - windows["padding_top"]::windows["stride"], 16 - windows["padding_left"]::windows["stride"]]
+    return taken[:, :height, :width].transpose(3, 4, 0, 1, 2).reshape(-1, height, width)

@@ -3,7 +3,8 @@
 import pytest
 
 from nomul.gen.presets import load_config
-from nomul.gen.spec.registers import MAGIC, REGISTERS, Region, address_of, word_bytes
+from nomul.gen.spec.program import FIELDS, ProgramError
+from nomul.gen.spec.registers import INPUT_FIELDS, MAGIC, REGISTERS, Region, address_of, input_registers, word_bytes
 
 
 def test_address_is_the_place_in_the_table():
@@ -17,7 +18,23 @@ def test_identification_lies_first_and_stays_where_every_version_can_read_it():
 
 def test_host_cannot_write_what_identifies_or_measures():
     assert [register.name for register in REGISTERS if register.writable] == [
-        "NETWORK_LOW", "NETWORK_HIGH", "INPUT_CHANNELS", "INPUT_ZERO", "RESULT_COUNT"]
+        "NETWORK_LOW", "NETWORK_HIGH", *INPUT_FIELDS, "RESULT_COUNT"]
+
+
+def test_input_registers_hold_descriptor_fields_from_bit_0():
+    windows = dict.fromkeys([name for names in INPUT_FIELDS.values() for name in names], 0)
+    assert set(input_registers(windows).values()) == {0}
+    windows |= {"input_width": 3, "channel_words": 5, "pad_code": 255, "row_step": 2**20 - 1, "output_pixels": 7}
+    assert input_registers(windows) == {
+        "INPUT_MAP": 3 << 11 | 5 << 22, "INPUT_WINDOW": 255 << 24, "INPUT_BASE": 0, "INPUT_TAP_ROW_STEP": 0,
+        "INPUT_PIXEL_STEP": 0, "INPUT_ROW_STEP": 2**20 - 1, "INPUT_OUTPUT": 7 << 11}
+    with pytest.raises(ProgramError, match="descriptor field kernel_width .* must be 0 to 63, not 64"):
+        input_registers(windows | {"kernel_width": 64})
+
+
+def test_input_registers_fit_into_their_bits():
+    widths = {field.name: field.bits for field in FIELDS}
+    assert all(sum(widths[name] for name in names) <= 32 for names in INPUT_FIELDS.values())
 
 
 @pytest.mark.parametrize(("region", "expected"), [

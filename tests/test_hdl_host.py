@@ -16,7 +16,7 @@ from nomul.sw.driver.device_model import DeviceModel
 # Words of 3, 5 and 4 bytes in WEIGHTS, PARAMETERS and ACTIVATIONS.
 CONFIG = Config(name="test", lanes=4, columns=2, operators=("l1",), activation_bits=8, l1_weight_bits=6,
                 accumulator_bits=23, program_layers=1, weight_words=24, parameter_words=9, activation_words=20,
-                result_words=8, frame_bytes=64)
+                image_bytes=80, result_words=8, frame_bytes=64)
 NAK = (Operation.NAK | ANSWER, b"\0")
 OK = bytes([Status.OK])
 

@@ -40,6 +40,11 @@ def one_layer(source, weight, **fields):
     return network_of(source, array_layer("out", ("input", source), weight, logits=True, **fields))
 
 
+def unfolded_config(**fields):
+    """Memory for `residual_network` but not for its first layer's windows: 12 words each instead of 18 taps."""
+    return small_config(**({"weight_words": 512, "activation_words": 60} | fields))
+
+
 def descriptors(compiled):
     return [unpack(words) for words in compiled.program.tolist()]
 
@@ -102,7 +107,7 @@ def test_weights_lie_in_order_of_consumption():
 
 
 def test_descriptors_by_hand():
-    compiled = compile_network(residual_network(), small_config(weight_words=512))
+    compiled = compile_network(residual_network(), unfolded_config())
     first, second, total, largest, mean, last, end = descriptors(compiled)
     words = 2 ** 20
     # input: 5 channels are 2 words a pixel, 40 words at 0; "first" 12 words after it, "second" in the input's place.
@@ -166,7 +171,7 @@ def test_stride_of_a_single_window_does_not_count():
 
 def rejects(network, message, **fields):
     with pytest.raises(CompileError, match=message) as caught:
-        compile_network(network, small_config(**({"weight_words": 512} | fields)))
+        compile_network(network, unfolded_config(**fields))
     assert "\n" not in str(caught.value)
 
 
@@ -227,7 +232,7 @@ def test_accumulator_that_could_overflow():
     ("program_layers", 7, "last"),
 ])
 def test_memory_that_is_one_word_too_small(field, needed, layer):
-    compile_network(residual_network(), small_config(**({"weight_words": 512} | {field: needed})))
+    compile_network(residual_network(), unfolded_config(**{field: needed}))
     rejects(residual_network(), rf"layer '{layer}' does not fit: up to it the network needs {field} {needed}, "
                                 rf"1 more than the configuration's {needed - 1}: raise {field}", **{field: needed - 1})
 
@@ -246,7 +251,6 @@ def test_results_that_do_not_fit():
     ((1, 64, 1), (64, 1), {}, "kernel_height .* must be 0 to 63, not 64"),
     ((1, 1, 40), (1, 3), {"stride": 16}, "stride .* must be 0 to 15, not 16"),
     ((1, 1, 1), (1, 1), {"padding": 16}, "padding_top .* must be 0 to 15, not 16"),
-    ((1, 2048, 1), (1, 1), {}, "input_height .* must be 0 to 2047, not 2048"),
 ])
 def test_geometry_beyond_the_descriptor_names_layer_and_field(shape, kernel, fields, message):
     source = Tensor(*shape, 0, 0)
@@ -255,6 +259,57 @@ def test_geometry_beyond_the_descriptor_names_layer_and_field(shape, kernel, fie
     last = array_layer("out", ("hidden", hidden.output), np.ones((1, 1, 1, 1)),
                        stride=max(hidden.output.height, hidden.output.width), logits=True)
     rejects(network_of(source, hidden, last), f"layer 'hidden': descriptor field {message}", activation_words=8192)
+
+
+def test_image_beyond_the_registers():
+    hidden = array_layer("hidden", ("input", Tensor(1, 2048, 1, 0, 0)), np.ones((1, 1, 1, 1)))
+    last = array_layer("out", ("hidden", hidden.output), np.ones((1, 1, 1, 1)), stride=2048, logits=True)
+    rejects(network_of(Tensor(1, 2048, 1, 0, 0), hidden, last), "the image of network 'net': descriptor field "
+            "input_height .* must be 0 to 2047, not 2048", activation_words=8192, image_bytes=2048)
+    rejects(one_layer(Tensor(3, 2, 2, 0, 0), np.ones((1, 3, 2, 2))), "layer 'input' does not fit: up to it the network "
+            "needs image_bytes 12, 1 more than the configuration's 11", image_bytes=11)
+
+
+# Folding. ----------------------------------------------------------------------------------------------------------
+
+def test_taps_of_the_first_layer_fill_the_lanes():
+    """3 channels on 4 lanes: 4 taps of 1 word are 3 words, whose 12 lanes are in the order row, column, channel."""
+    weight = np.arange(2 * 3 * 2 * 2).reshape(2, 3, 2, 2)
+    hidden = array_layer("hidden", ("input", Tensor(3, 5, 4, 7, 0)), weight, stride=2, padding=1)
+    out = array_layer("out", ("hidden", hidden.output), np.ones((1, 2, 3, 3)), logits=True)
+    compiled = compile_network(network_of(Tensor(3, 5, 4, 7, 0), hidden, out), small_config())
+    assert compiled.tensors["input"] == {"base": 0, "channel_words": 3, "channels": 12, "height": 3, "width": 3}
+    first = descriptors(compiled)[0]
+    assert {key: first[key] for key in ("tiles", "kernel_height", "kernel_width", "stride", "padding_top",
+                                        "channel_words", "output_pixels")} == {
+        "tiles": 3, "kernel_height": 1, "kernel_width": 1, "stride": 1, "padding_top": 0, "channel_words": 3,
+        "output_pixels": 9}
+    by_tap = weight.transpose(0, 2, 3, 1).reshape(2, 3, 4)
+    assert compiled.weights[:12].reshape(3, 4, 4)[:, :2].tolist() == by_tap.transpose(1, 0, 2).tolist()
+    # As bytes: rows of 12, windows 6 apart, and 2 · 12 - 2 · 6 from the third of a row to the next row's first.
+    assert {key: compiled.windows[key] for key in (
+        "input_height", "input_width", "channel_words", "kernel_height", "kernel_width", "stride", "padding_top",
+        "padding_left", "pad_code", "input_base", "tap_row_step", "pixel_step", "row_step", "output_width",
+        "output_pixels")} == {
+        "input_height": 5, "input_width": 4, "channel_words": 3, "kernel_height": 2, "kernel_width": 2, "stride": 2,
+        "padding_top": 1, "padding_left": 1, "pad_code": 7, "input_base": 2**20 - 15, "tap_row_step": 7,
+        "pixel_step": 6, "row_step": 12, "output_width": 3, "output_pixels": 9}
+
+
+@pytest.mark.parametrize(("channels", "kernel", "folded"), [(3, 1, False), (4, 3, False), (3, 2, True), (1, 2, True)])
+def test_folding_only_where_it_saves_words(channels, kernel, folded):
+    source = Tensor(channels, kernel, kernel, 0, 0)
+    compiled = compile_network(one_layer(source, np.ones((1, channels, kernel, kernel))), small_config())
+    assert (compiled.tensors["input"]["channels"] > channels) == folded
+
+
+def test_an_image_with_two_readers_is_not_folded():
+    source = Tensor(1, 3, 3, 0, 0)
+    first = array_layer("first", ("input", source), np.ones((1, 1, 3, 3)), padding=1)
+    total = Add("total", ("first", "input"), (0, 0), 0, 0, 255, Tensor(1, 3, 3, 0, 0))
+    last = array_layer("last", ("total", total.output), np.ones((1, 1, 3, 3)), logits=True)
+    compiled = compile_network(network_of(source, first, total, last), small_config())
+    assert compiled.tensors["input"]["channels"] == 1
 
 
 def test_network_that_breaks_the_contract():
@@ -277,7 +332,7 @@ def test_file_gives_back_the_same_program(tmp_path):
     for key in ("program", "weights", "parameters"):
         assert getattr(loaded, key).dtype == getattr(compiled, key).dtype
         assert np.array_equal(getattr(loaded, key), getattr(compiled, key))
-    for key in ("name", "input", "classes", "tensors", "metadata"):
+    for key in ("name", "input", "windows", "classes", "tensors", "metadata"):
         assert getattr(loaded, key) == getattr(compiled, key)
 
 
@@ -315,7 +370,10 @@ def test_registers_describe_the_loaded_network():
     compiled = compile_network(residual_network(), small_config(weight_words=512))
     registers = compiled.registers()
     assert registers.keys() <= {register.name for register in REGISTERS if register.writable}
-    assert (registers["INPUT_CHANNELS"], registers["INPUT_ZERO"], registers["RESULT_COUNT"]) == (5, 7, 3)
+    assert registers["RESULT_COUNT"] == 3
+    assert registers["INPUT_MAP"] == 5 | 4 << 11 | 5 << 22
+    assert registers["INPUT_WINDOW"] == 3 | 3 << 6 | 2 << 12 | 1 << 16 | 1 << 20 | 7 << 24
+    assert registers["INPUT_OUTPUT"] == 2 | 6 << 11
     assert f"{registers['NETWORK_HIGH']:08x}{registers['NETWORK_LOW']:08x}" == compiled.hash
 
 
@@ -328,7 +386,7 @@ def test_image_bytes_are_in_the_order_y_x_channel():
 
 
 def test_program_has_one_record_a_layer_and_the_end():
-    compiled = compile_network(residual_network(), small_config(weight_words=512))
+    compiled = compile_network(residual_network(), unfolded_config())
     assert (compiled.program.dtype, compiled.program.shape) == (np.uint32, (7, DESCRIPTOR_WORDS))
     rows = compiled.summary()
     assert [row["layer"] for row in rows] == ["first", "second", "total", "largest", "mean", "results", ""]

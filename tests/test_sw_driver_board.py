@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nomul.gen.spec.program import DESCRIPTOR_WORDS
-from nomul.gen.spec.registers import Region, address_of, depth, word_bytes
+from nomul.gen.spec.registers import INPUT_FIELDS, Region, address_of, depth, word_bytes
 from nomul.sw.compile import compile_network
 from nomul.sw.compiled import CompiledNetwork
 from nomul.sw.driver.board import Board, BoardError
@@ -37,7 +37,8 @@ def compiled(seed=1, shape="small", config=CONFIG, classes=5):
         name=f"net{seed}", config=config, network_hash=f"{seed:016x}",
         program=rng.integers(0, 1 << 32, (3, DESCRIPTOR_WORDS), np.uint32),
         weights=words(Region.WEIGHTS, 100), parameters=words(Region.PARAMETERS, 20),
-        input=Tensor(channels, height, width, 7, 0), classes=classes, tensors={}, metadata={})
+        input=Tensor(channels, height, width, 7, 0), windows=dict.fromkeys(sum(INPUT_FIELDS.values(), ()), 1),
+        classes=classes, tensors={}, metadata={})
 
 
 def results(weights, image, classes):
@@ -118,7 +119,7 @@ def test_info_tells_what_the_board_holds():
     with Board(device(network)) as board:
         info = board.info()
         assert (info.interface, info.config_hash, info.network_hash, info.frame_bytes, info.frame_errors) == (
-            3, CONFIG.hash, None, 64, 0)
+            4, CONFIG.hash, None, 64, 0)
         board.push(network)
         assert board.info().network_hash == network.hash
 
@@ -129,7 +130,7 @@ def test_progress_ends_at_the_total():
     with Board(device(network)) as board:
         board.push(network, lambda *call: calls["push"].append(call))
         board.run(images_of(network, 3), lambda *call: calls["run"].append(call))
-    total = network.program.nbytes + network.weight_stream_bytes + 12
+    total = network.program.nbytes + network.weight_stream_bytes + 4 * 8     # and as many registers
     assert calls["push"][-1] == (total, total)
     assert [done for done, _ in calls["push"]] == sorted({done for done, _ in calls["push"]})
     assert calls["run"] == [(1, 3), (2, 3), (3, 3)]
@@ -148,7 +149,7 @@ def test_network_for_another_configuration_is_refused_before_a_byte_is_written()
 
 @pytest.mark.parametrize(("name", "value", "message"), [
     ("MAGIC", 0x12345678, "no nomul accelerator: its first register is 0x12345678"),
-    ("INTERFACE", 99, "the board has interface version 99, this nomul 3"),
+    ("INTERFACE", 99, "the board has interface version 99, this nomul 4"),
 ])
 def test_device_of_another_kind_is_refused(name, value, message):
     network = compiled()

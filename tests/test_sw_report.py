@@ -35,13 +35,14 @@ def test_operations_and_traffic_by_hand():
     assert [(layer.name, layer.kind, layer.output) for layer in layers] == [
         ("conv", "l1", "6×3×3"), ("pool", "max_pool", "6×1×1"), ("add", "add", "6×1×1"), ("out", "shift", "2×1×1")]
     assert [layer.operations for layer in layers] == [6 * 3 * 9 * 9, 0, 0, 2 * 2 * 6]
-    # Two groups of 4 columns read the taps of 9 pixels; two words are pooled; two sums of two; two words in two terms.
-    assert [layer.cycles.busy for layer in layers] == [2 * 9 * 9, 2 * 9, 2 * 2, 2 * 2]
+    # Two groups of 4 columns read 9 windows of 27 taps, 7 words; two words are pooled; two sums of two; two words in
+    # two terms.
+    assert [layer.cycles.busy for layer in layers] == [2 * 9 * 7, 2 * 9, 2 * 2, 2 * 2]
     word = 4 * 8
-    assert [layer.bits_read for layer in layers] == [162 * word, 18 * word, 4 * word, 4 * word]
+    assert [layer.bits_read for layer in layers] == [126 * word, 18 * word, 4 * word, 4 * word]
     assert [layer.bits_written for layer in layers] == [9 * 2 * word, 2 * word, 2 * word, 0]
     weight = CONFIG.weight_bits
-    assert [layer.weight_bits for layer in layers] == [2 * 4 * 9 * 4 * weight, 0, 0, 1 * 4 * 4 * 4 * weight]
+    assert [layer.weight_bits for layer in layers] == [2 * 4 * 7 * 4 * weight, 0, 0, 1 * 4 * 4 * 4 * weight]
 
 
 def test_its_cycles_are_those_of_the_simulation():

@@ -57,7 +57,8 @@ def _config(path: Path) -> dict[str, Any]:
         "processing elements": config.lanes * config.columns,
         "weight memory, bits": config.weight_words * config.weight_word_bits,
         "parameter memory, bits": config.parameter_words * config.parameter_word_bits,
-        "activation memory, bits": config.activation_words * config.activation_word_bits}}
+        "activation memory, bits": config.activation_words * config.activation_word_bits,
+        "image memory, bits": config.image_bytes * config.activation_bits}}
 
 
 def _manifest(path: Path, data: bytes) -> dict[str, Any]:

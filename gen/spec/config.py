@@ -15,7 +15,7 @@ __all__ = ["OPERATORS", "Config", "ConfigError"]
 OPERATORS = ("l1", "shift", "sign")
 
 #: Raised whenever hardware or program format change, so that old artifacts are refused instead of misread.
-INTERFACE_VERSION = 3
+INTERFACE_VERSION = 4
 
 
 class ConfigError(NomulError):
@@ -41,6 +41,7 @@ _ALLOWED: dict[str, list[int] | range] = {
     "weight_words": range(4, (1 << 20) + 1),
     "parameter_words": range(4, (1 << 16) + 1),
     "activation_words": range(4, (1 << 19) + 1),
+    "image_bytes": range(1, (1 << 20) + 1),
     "result_words": range(1, 4097),
     "frame_bytes": _power_of_two(64, 4096),
 }
@@ -88,6 +89,8 @@ class Config:
         Depth of the parameter memory; a word has bias and multiplier of one output channel.
     activation_words : int
         Depth of the activation memory; a word has `lanes` activations of one pixel.
+    image_bytes : int
+        Depth of the image memory; a byte has one code of the input image.
     result_words : int
         Network outputs (16-bit logits) that the result memory holds.
     frame_bytes : int
@@ -117,6 +120,7 @@ class Config:
     weight_words: int = 4096
     parameter_words: int = 512
     activation_words: int = 2048
+    image_bytes: int = 1024
     result_words: int = 64
     frame_bytes: int = 1024
 

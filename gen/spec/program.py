@@ -38,7 +38,7 @@ from typing import NamedTuple
 from nomul.gen.spec.errors import NomulError
 
 __all__ = ["ADDRESS_BITS", "DESCRIPTOR_WORDS", "FIELDS", "MULTIPLIER_BITS", "RESULT_BITS",
-           "Destination", "Field", "Mode", "Opcode", "ProgramError", "pack", "unpack"]
+           "Destination", "Field", "Mode", "Opcode", "ProgramError", "check_field", "pack", "unpack"]
 
 ADDRESS_BITS = 20
 #: Magnitude bits of a requantization multiplier.
@@ -121,7 +121,17 @@ FIELDS = tuple(Field(*row) for row in (
     ("offset", 32, True, "VECTOR ADD: start value of the sum"),
 ))
 
+_BY_NAME = {field.name: field for field in FIELDS}
 DESCRIPTOR_WORDS = -(-sum(field.bits for field in FIELDS) // 32)
+
+
+def check_field(name: str, value: int) -> int:
+    """The value; `ProgramError`, which names the field's range, if it does not fit."""
+    field = _BY_NAME[name]
+    low, high = (-(1 << field.bits - 1), (1 << field.bits - 1) - 1) if field.signed else (0, (1 << field.bits) - 1)
+    if not low <= value <= high:
+        raise ProgramError(f"descriptor field {name} ({field.meaning}) must be {low} to {high}, not {value}")
+    return value
 
 
 def pack(**values: int) -> list[int]:
@@ -132,14 +142,11 @@ def pack(**values: int) -> list[int]:
     ProgramError
         For an unknown field or a value that does not fit; names the field and its range.
     """
-    if unknown := sorted(set(values) - {field.name for field in FIELDS}):
+    if unknown := sorted(set(values) - set(_BY_NAME)):
         raise ProgramError(f"a descriptor has no field {unknown[0]!r}")
     record, offset = 0, 0
     for field in FIELDS:
-        value = int(values.get(field.name, 0))
-        low, high = (-(1 << field.bits - 1), (1 << field.bits - 1) - 1) if field.signed else (0, (1 << field.bits) - 1)
-        if not low <= value <= high:
-            raise ProgramError(f"descriptor field {field.name} ({field.meaning}) must be {low} to {high}, not {value}")
+        value = check_field(field.name, int(values.get(field.name, 0)))
         record |= (value & ((1 << field.bits) - 1)) << offset
         offset += field.bits
     return [(record >> 32 * n) & 0xFFFFFFFF for n in range(DESCRIPTOR_WORDS)]

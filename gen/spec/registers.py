@@ -4,9 +4,10 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from nomul.gen.spec.config import Config
-from nomul.gen.spec.program import DESCRIPTOR_WORDS
+from nomul.gen.spec.program import DESCRIPTOR_WORDS, FIELDS, check_field
 
-__all__ = ["MAGIC", "REGISTERS", "Region", "Register", "Status", "address_of", "depth", "word_bytes"]
+__all__ = ["INPUT_FIELDS", "MAGIC", "REGISTERS", "Region", "Register", "Status", "address_of", "depth",
+           "input_registers", "word_bytes"]
 
 MAGIC = int.from_bytes(b"nmul", "little")
 
@@ -20,8 +21,9 @@ class Region(IntEnum):
     PARAMETERS = 3
     ACTIVATIONS = 4
     RESULTS = 5
-    #: Write only, one byte a word: activation codes of the image in the order y, x, channel. The hardware packs them
-    #: into activation words from address 0, filling unused lanes with INPUT_ZERO. Byte 0 starts a new image.
+    #: Write only, one byte a word: activation codes of the image in the order y, x, channel. Byte 0 starts a new one.
+    #: The hardware packs its windows, which the INPUT registers describe, into activation words from address 0: the
+    #: taps of a window in the order row, column, channel, lanes beyond them filled with the pad code.
     INPUT = 6
 
 
@@ -48,7 +50,7 @@ def depth(region: Region, config: Config) -> int:
         Region.PARAMETERS: config.parameter_words,
         Region.ACTIVATIONS: config.activation_words,
         Region.RESULTS: config.result_words,
-        Region.INPUT: min(config.activation_words * config.lanes, 1 << 24),
+        Region.INPUT: config.image_bytes,
     }[region]
 
 
@@ -75,13 +77,47 @@ REGISTERS = tuple(Register(*row) for row in (
     ("STATUS", False, "bit 0: running; bit 1: a network is loaded (NETWORK is not 0)"),
     ("NETWORK_LOW", True, "hash of the loaded network, low half; NETWORK = 0 means that none is loaded"),
     ("NETWORK_HIGH", True, "hash of the loaded network, high half"),
-    ("INPUT_CHANNELS", True, "channels of the input image"),
-    ("INPUT_ZERO", True, "zero point of the input, written to unused lanes"),
+    ("INPUT_MAP", True, "of the image: height (11 bits), width (11), channels (10)"),
+    ("INPUT_WINDOW", True, "of windows: height (6 bits), width (6), stride, padding above, left (4 each), pad code (8)"),
+    ("INPUT_BASE", True, "byte of the image at which the first window begins, modulo 2^20"),
+    ("INPUT_TAP_ROW_STEP", True, "bytes from the end of a window's row to its next row, modulo 2^20"),
+    ("INPUT_PIXEL_STEP", True, "bytes to the next window, modulo 2^20"),
+    ("INPUT_ROW_STEP", True, "bytes from the last window of a row to the first of the next, modulo 2^20"),
+    ("INPUT_OUTPUT", True, "windows in a row (11 bits), windows (20)"),
     ("RESULT_COUNT", True, "results that the answer to RUN carries"),
     ("CYCLES", False, "clock cycles of the last run"),
     ("TOP", False, "index of the largest result of the last run"),
     ("FRAME_ERRORS", False, "frames discarded since power-up"),
 ))
+
+
+#: The INPUT registers are parts of a layer's descriptor, for a map whose words are the image's bytes: the fields of
+#: each, from bit 0.
+INPUT_FIELDS = {
+    "INPUT_MAP": ("input_height", "input_width", "channel_words"),
+    "INPUT_WINDOW": ("kernel_height", "kernel_width", "stride", "padding_top", "padding_left", "pad_code"),
+    "INPUT_BASE": ("input_base",), "INPUT_TAP_ROW_STEP": ("tap_row_step",), "INPUT_PIXEL_STEP": ("pixel_step",),
+    "INPUT_ROW_STEP": ("row_step",), "INPUT_OUTPUT": ("output_width", "output_pixels"),
+}
+
+
+def input_registers(windows: dict[str, int]) -> dict[str, int]:
+    """The INPUT registers for these descriptor fields.
+
+    Raises
+    ------
+    ProgramError
+        For a value that does not fit; names the field and its range.
+    """
+    bits = {field.name: field.bits for field in FIELDS}
+    registers = {}
+    for register, names in INPUT_FIELDS.items():
+        value = offset = 0
+        for name in names:
+            value |= check_field(name, windows[name]) << offset
+            offset += bits[name]
+        registers[register] = value
+    return registers
 
 
 def address_of(name: str) -> int:

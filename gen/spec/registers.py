@@ -78,7 +78,7 @@ REGISTERS = tuple(Register(*row) for row in (
     ("NETWORK_LOW", True, "hash of the loaded network, low half; NETWORK = 0 means that none is loaded"),
     ("NETWORK_HIGH", True, "hash of the loaded network, high half"),
     ("INPUT_MAP", True, "of the image: height (11 bits), width (11), channels (10)"),
-    ("INPUT_WINDOW", True, "of windows: height (6 bits), width (6), stride, padding above, left (4 each), its code (8)"),
+    ("INPUT_WINDOW", True, "of windows: height, width (6 bits each), stride, padding above, left (4 each), its code (8)"),
     ("INPUT_BASE", True, "byte of the image at which the first window begins, modulo 2^20"),
     ("INPUT_TAP_ROW_STEP", True, "bytes from the end of a window's row to its next row, modulo 2^20"),
     ("INPUT_PIXEL_STEP", True, "bytes to the next window, modulo 2^20"),

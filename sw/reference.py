@@ -5,7 +5,7 @@ import numpy as np
 from nomul.sw import contract
 from nomul.sw.network import Add, ArrayLayer, AveragePool, IntegerNetwork, Layer, MaxPool
 
-__all__ = ["trace"]
+__all__ = ["layer_output", "trace"]
 
 
 def trace(network: IntegerNetwork, codes: np.ndarray) -> dict[str, np.ndarray]:
@@ -25,13 +25,27 @@ def trace(network: IntegerNetwork, codes: np.ndarray) -> dict[str, np.ndarray]:
     """
     tensors = {"input": codes.astype(np.int64)}
     for layer in network.layers:
-        tensors[layer.name] = _layer(layer, [tensors[name] for name in layer.inputs],
-                                     [network.tensors[name].zero_point for name in layer.inputs])
+        tensors[layer.name] = layer_output(layer, [tensors[name] for name in layer.inputs],
+                                           [network.tensors[name].zero_point for name in layer.inputs])
     last = network.layers[-1].name
     return {name: value.astype(np.int16 if name == last else np.uint8) for name, value in tensors.items()}
 
 
-def _layer(layer: Layer, inputs: list[np.ndarray], zero_points: list[int]) -> np.ndarray:
+def layer_output(layer: Layer, inputs: list[np.ndarray], zero_points: list[int]) -> np.ndarray:
+    """Output codes of one layer.
+
+    Parameters
+    ----------
+    inputs : list of np.ndarray
+        Codes of each tensor that it reads, shape (N, C, H, W).
+    zero_points : list of int
+        Theirs.
+
+    Returns
+    -------
+    np.ndarray
+        int64, shape (N, channels, height, width).
+    """
     if isinstance(layer, ArrayLayer):
         return _array(layer, inputs[0], zero_points[0])
     if isinstance(layer, Add):

@@ -3,11 +3,11 @@ import pytest
 
 from nomul.cosim import benches, harness
 from nomul.cosim.harness import BenchError
+from nomul.cosim.random_network import random_codes, random_network
 from nomul.sw import reference
 from nomul.sw.compile import compile_network
 
 from .hardware import small_config
-from .networks import random_codes, random_network
 
 pytestmark = pytest.mark.cosim
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nomul.cosim.link import SimulationLink
+from nomul.cosim.random_network import random_codes, random_network
 from nomul.gen.presets import load_config
 from nomul.gen.spec.registers import Region
 from nomul.sw import reference
@@ -14,7 +15,6 @@ from nomul.sw.driver.board import Board
 from nomul.sw.driver.link import LinkError
 
 from .faults import FaultyLink
-from .networks import random_codes, random_network
 
 CONFIG = load_config("tiny")
 RATES = (0.0005, 0.002, 0.01)

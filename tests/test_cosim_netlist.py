@@ -6,6 +6,7 @@ import pytest
 from nomul.cosim import netlist
 from nomul.cosim.link import SimulationLink
 from nomul.cosim.netlist import netlist_model, synthesize_accelerator
+from nomul.cosim.random_network import random_codes, random_network
 from nomul.cosim.toolchain import ToolchainError
 from nomul.gen.presets import load_config
 from nomul.gen.spec.operators import Operator
@@ -16,7 +17,6 @@ from nomul.sw.compile import compile_network
 from nomul.sw.driver.board import Board
 
 from .conftest import tiny_network
-from .networks import random_codes, random_network
 
 CONFIG = load_config("tiny")
 

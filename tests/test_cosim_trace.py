@@ -8,6 +8,7 @@ import pytest
 
 from nomul.cosim.differences import Difference, differing_bits, first_difference
 from nomul.cosim.link import SimulationLink
+from nomul.cosim.random_network import random_codes, random_network
 from nomul.cosim.trace import TracingBoard, trace_tensors
 from nomul.gen.cli import main
 from nomul.gen.presets import load_config
@@ -21,7 +22,6 @@ from nomul.sw.driver.board import Board, BoardError
 from nomul.sw.network import ArrayLayer
 
 from .conftest import tiny_network
-from .networks import random_codes, random_network
 
 CONFIG = load_config("tiny")
 

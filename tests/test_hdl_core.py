@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from nomul.cosim.random_network import random_network
 from nomul.gen.spec.operators import Operator, encode, fold
 from nomul.gen.spec.program import ADDRESS_BITS, Opcode, pack
 from nomul.gen.spec.registers import Region, address_of
@@ -13,7 +14,6 @@ from nomul.sw.compile import compile_network
 from nomul.sw.cycles import predict
 
 from .hardware import small_config
-from .networks import random_network
 
 
 def pack_codes(codes, bits):
@@ -223,9 +223,11 @@ def test_every_layer_takes_the_cycles_that_are_predicted(shape):
             words = [word for descriptor in compiled.program[:layers].tolist() for word in descriptor]
             await host.write(Region.PROGRAM, 0, *words, *pack(opcode=Opcode.END))
             await host.start()
-            cycles.append(await host.read(Region.REGISTERS, address_of("CYCLES")))
+            cycles.append([await host.read(Region.REGISTERS, address_of(f"CYCLES{kind}"))
+                           for kind in ("", "_BUSY", "_WEIGHTS", "_ACCUMULATORS", "_DRAIN")])
 
     simulate(dut, bench, limit=200_000)
-    found = np.diff(cycles).tolist()
+    found = np.diff(cycles, axis=0).tolist()
     assert len(found) >= 2
-    assert found == [layer.total for layer in predict(compiled)[:-1]]
+    assert found == [[layer.total, layer.busy, layer.weights, layer.accumulators, layer.drain]
+                     for layer in predict(compiled)[:-1]]

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nomul.cosim.random_network import random_codes, random_network
 from nomul.gen.presets import load_config, preset_names
 from nomul.gen.spec.config import ConfigError
 from nomul.gen.spec.operators import Operator
@@ -16,7 +17,6 @@ from nomul.sw.machine import Machine
 from nomul.sw.network import Add, ArrayLayer, AveragePool, IntegerNetwork, MaxPool, NetworkError, Tensor
 
 from .hardware import small_config
-from .networks import random_codes, random_network
 
 
 def array_layer(name, source, weight, *, operator=Operator.L1, bias=None, multiplier=None, shift=8, stride=1,

@@ -6,6 +6,7 @@ import zlib
 import numpy as np
 import pytest
 
+from nomul.cosim.random_network import random_codes, random_network
 from nomul.gen.spec.program import DESCRIPTOR_WORDS
 from nomul.gen.spec.registers import INPUT_FIELDS, Region, address_of, depth, word_bytes
 from nomul.sw.compile import compile_network
@@ -19,7 +20,6 @@ from nomul.sw.network import Tensor
 
 from .faults import FaultyLink
 from .hardware import small_config
-from .networks import random_codes, random_network
 
 CONFIG = small_config(accumulator_bits=23)
 SHAPES = {"small": (2, 4, 5), "large": (3, 9, 7)}       # of 40 and 189 bytes: within and beyond a frame of 64

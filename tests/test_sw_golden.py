@@ -3,12 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nomul.cosim.random_layer import random_array_layer
+from nomul.cosim.random_network import random_codes, random_network
 from nomul.gen.spec.operators import Operator
 from nomul.sw import golden, reference
 from nomul.sw.network import Add, ArrayLayer, AveragePool, IntegerNetwork, MaxPool, Tensor
 
 from .hardware import small_config
-from .networks import random_array_layer, random_codes, random_network
 
 CONFIG = small_config(weight_words=4096, parameter_words=256, activation_words=512, program_layers=32)
 

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
+from nomul.cosim.random_network import random_codes, random_network
 from nomul.sw import golden, reference
 from nomul.sw.compile import compile_network
 from nomul.sw.machine import Machine
 
 from .hardware import packed_image, small_config
-from .networks import random_codes, random_network
 
 CONFIGS = {
     "4x4": {},

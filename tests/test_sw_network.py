@@ -4,13 +4,13 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from nomul.cosim.random_network import random_codes, random_network
 from nomul.gen.spec.operators import Operator
 from nomul.sw import container
 from nomul.sw.container import ContainerError
 from nomul.sw.network import Add, ArrayLayer, AveragePool, IntegerNetwork, MaxPool, NetworkError, Tensor
 
 from .hardware import small_config
-from .networks import random_codes, random_network
 
 
 def small_network():

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from nomul.cosim.link import SimulationLink
+from nomul.cosim.random_layer import random_array_layer
+from nomul.cosim.random_network import random_codes, random_network
 from nomul.gen.cli import main
 from nomul.gen.presets import load_config
 from nomul.gen.spec.operators import Operator
@@ -11,7 +13,6 @@ from nomul.sw.network import Add, ArrayLayer, IntegerNetwork, MaxPool, Tensor
 from nomul.sw.report import report
 
 from .hardware import small_config
-from .networks import random_array_layer, random_codes, random_network
 
 CONFIG = small_config()     # 4 lanes × 4 columns, activations of 8 bits
 

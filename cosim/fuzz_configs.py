@@ -1,0 +1,71 @@
+"""Configurations for the fuzzer: a few that differ in everything, and random ones."""
+
+import re
+from typing import Any
+
+import numpy as np
+
+from nomul.gen.presets import load_config
+from nomul.gen.spec.config import OPERATORS, Config, ConfigError
+
+__all__ = ["fixed_configs", "named_config", "random_config"]
+
+_RANDOM = re.compile(r"random-(\d+)")
+
+#: Memories that simulate as fast as small ones, and hold most random networks.
+_MEMORIES = {"weight_words": 16384, "parameter_words": 512, "activation_words": 4096, "result_words": 128,
+             "program_layers": 32}
+
+
+def fixed_configs() -> list[Config]:
+    """The same every time, so that their simulators are built once: wide and narrow arrays, few and many bits."""
+    return [
+        load_config("tiny"),
+        load_config("demo"),
+        _config("lanes", lanes=16, columns=4, operators=("l1", "shift", "sign"), leaf_register=False,
+                tree_levels_per_register=0, accumulator_bits=26, block_pixels=7, requantizers=3),
+        _config("columns", lanes=2, columns=16, operators=("l1", "shift"), activation_bits=5, l1_weight_bits=4,
+                shift_exponents=4, l1_minimum=True, tree_levels_per_register=2, block_pixels=33, requantizers=8),
+        _config("unified", lanes=4, columns=8, operators=("l1", "sign"), activation_bits=6, l1_weight_bits=6,
+                unified=True, accumulator_bits=18, block_pixels=16, requantizers=2),
+        _config("narrow", lanes=2, columns=2, operators=("shift",), activation_bits=3, l1_weight_bits=2,
+                shift_exponents=2, accumulator_bits=14, block_pixels=1, frame_bytes=64),
+    ]
+
+
+def named_config(name: str) -> Config:
+    """One of these by its name; otherwise a preset, or a `.toml` file.
+
+    Raises
+    ------
+    ConfigError
+        If there is none, or the file does not describe a valid configuration.
+    """
+    if seed := _RANDOM.fullmatch(name):
+        return random_config(int(seed[1]))
+    return {config.name: config for config in fixed_configs()}.get(name) or load_config(name)
+
+
+def random_config(seed: int) -> Config:
+    """A configuration of at most 16 × 16 processing elements; the same for the same seed, which is not negative."""
+    chance = np.random.default_rng([seed, 2])
+    while True:
+        fields: dict[str, Any] = {
+            "lanes": int(2**chance.integers(1, 5)), "columns": int(2**chance.integers(1, 5)),
+            "operators": tuple(chance.choice(OPERATORS, chance.integers(1, 4), replace=False).tolist()),
+            "activation_bits": int(chance.integers(2, 9)), "l1_weight_bits": int(chance.integers(2, 9)),
+            "shift_exponents": int(chance.choice([2, 4, 8])), "unified": bool(chance.integers(2)),
+            "l1_minimum": bool(chance.integers(2)), "leaf_register": bool(chance.integers(2)),
+            "tree_levels_per_register": int(chance.integers(0, 4)),
+            "accumulator_bits": int(chance.choice([16, 20, 24, 32, 40])),
+            "block_pixels": int(chance.choice([1, 2, 5, 16, 64])), "requantizers": int(chance.integers(1, 9)),
+            "frame_bytes": int(chance.choice([64, 128, 1024])),
+        }
+        try:
+            return _config(f"random-{seed}", **fields)
+        except ConfigError:     # fields that do not go together
+            continue
+
+
+def _config(name: str, **fields: Any) -> Config:
+    return Config.from_dict({"name": name, **_MEMORIES, **fields})

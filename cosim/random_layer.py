@@ -1,0 +1,180 @@
+"""Random array layers: operators, kernels, strides, paddings and terms; numbers that spread, or lie at their limits."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nomul.gen.spec.config import Config
+from nomul.gen.spec.operators import Operator
+from nomul.sw import contract
+from nomul.sw.network import ArrayLayer, Tensor
+
+__all__ = ["SMALL", "Bounds", "random_array_layer", "random_range"]
+
+#: Taps of all samples that the spread of sums is estimated from.
+_ESTIMATE = 1 << 19
+#: Right shifts beyond which something changes: the smallest and the largest, and those around a multiplier's 16 bits.
+_SHIFTS = (1, 2, 15, 16, 17, 39, contract.MAX_SHIFT)
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How large the random networks may be; as it is, small enough for the slowest simulator.
+
+    Attributes
+    ----------
+    channels, input_channels : int
+        Most channels of a layer, and of the image.
+    size : int
+        Most rows and columns of the image; maps of one row, or one column, are up to twice as long.
+    blocks : int
+        Most layers before the last one; a residual block counts as one.
+    kernel : int
+        Largest side of a kernel.
+    extreme : bool
+        Whether weights, biases, multipliers, shifts and zero points may lie at their limits, and maps and graphs be
+        unusual.
+    """
+
+    channels: int = 8
+    input_channels: int = 5
+    size: int = 6
+    blocks: int = 4
+    kernel: int = 5
+    extreme: bool = False
+
+    @classmethod
+    def wide(cls, config: Config) -> "Bounds":
+        """Beyond what fits into one pass of a configuration's array, with everything at its limits."""
+        return cls(2 * config.columns + 1, 2 * config.lanes + 1, 12, 8, 7, True)
+
+    def smaller(self) -> "Bounds":
+        """A quarter less of everything, but at least 1 channel, 3 pixels, a block and a kernel of 3."""
+        return Bounds(max(1, self.channels * 3 // 4), max(1, self.input_channels * 3 // 4),
+                      max(3, self.size * 3 // 4), max(1, self.blocks * 3 // 4), max(3, self.kernel * 3 // 4),
+                      self.extreme)
+
+
+#: For every simulator.
+SMALL = Bounds()
+
+
+def random_array_layer(chance: np.random.Generator, config: Config, name: str, source: Tensor, source_name: str, *,
+                       bounds: Bounds = SMALL,
+                       samples: np.ndarray | None = None, operator: Operator | None = None,
+                       channels: int | None = None, kernel: tuple[int, int] | None = None, stride: int | None = None,
+                       padding: int | None = None, terms: int | None = None, logits: bool = False) -> ArrayLayer:
+    """An array layer with random weights; what is None is random.
+
+    Parameters
+    ----------
+    chance : Generator
+        Where randomness comes from.
+    config : Config
+        The layer has one of its operators.
+    name, source_name : str
+        The layer, and the tensor that it reads.
+    source : Tensor
+        That tensor.
+    bounds : Bounds
+        Of channels and kernel, and whether numbers may lie at their limits.
+    samples : np.ndarray, optional
+        Input codes, shape (N, C, H, W), for which the outputs should spread over their range; uniform ones by default.
+    operator, channels, kernel, stride, padding, terms
+        As `ArrayLayer` and its weights have them; a kernel is cut to the padded map.
+    logits : bool
+        Whether outputs are signed 16-bit numbers instead of codes.
+    """
+    if operator is None:
+        operators = [Operator.from_key(key) for key in config.operators]
+        operators += [Operator.SIGN] if operators == [Operator.L1, Operator.SHIFT] else []
+        operator = Operator(chance.choice(operators))
+    channels = int(chance.integers(1, bounds.channels + 1)) if channels is None else channels
+    if kernel is None:
+        height, width = (int(size) for size in chance.integers(1, bounds.kernel + 1, 2))
+    else:
+        height, width = kernel
+    padding = int(chance.integers(0, 3)) if padding is None else padding
+    height, width = min(height, source.height + 2 * padding), min(width, source.width + 2 * padding)
+    stride = int(chance.integers(1, 4)) if stride is None else stride
+    terms = int(chance.choice([1, 1, 1, 2, 3])) if terms is None else terms
+    if samples is None:
+        samples = chance.integers(0, 1 << config.activation_bits, (16, *source.shape))
+    weight = _random_weight(chance, config, operator, (channels, terms * source.channels, height, width),
+                            bounds.extreme)
+
+    sums = _sample_sums(operator, weight, samples, source.zero_point, stride, padding, terms)
+    spread = np.maximum(sums.std(axis=0), 1)
+    bias = np.rint(chance.normal(0, 0.5, channels) * spread - sums.mean(axis=0)).astype(np.int64)
+    if bounds.extreme:
+        bias = _with_extreme_biases(chance, config, operator, weight, bias)
+
+    zero_point, lower, upper = (0, contract.LOGIT_LOWER, contract.LOGIT_UPPER) if logits else \
+        random_range(chance, config, bounds.extreme)
+    scale = np.clip(chance.uniform(0.1, 0.6, channels) * (upper - lower) / spread, 2.0**-contract.MAX_SHIFT, 0.99)
+    largest_shift = 16 + int(np.floor(-np.log2(scale.max())))   # where the largest multiplier has 16 bits
+    shift = int(chance.integers(8, min(largest_shift, 40) + 1))
+    multiplier = np.maximum(scale * 2.0**shift, 1).astype(np.int32) * chance.choice([1, 1, -1], channels)
+    if bounds.extreme and not chance.integers(5):
+        shift = int(chance.choice(_SHIFTS))
+        largest = (1 << min(contract.MULTIPLIER_BITS, shift)) - 1
+        multiplier = chance.choice([-largest, largest, 0, 1], channels)
+    output = Tensor(channels, contract.output_size(source.height, height, stride, padding),
+                    contract.output_size(source.width, width, stride, padding), zero_point,
+                    int(chance.integers(-6, 3)))
+    return ArrayLayer(name, source_name, operator, weight.astype(np.int16), bias, multiplier.astype(np.int32), shift,
+                      stride, padding, lower, upper, output, terms)
+
+
+def random_range(chance: np.random.Generator, config: Config, extreme: bool = False) -> tuple[int, int, int]:
+    """Zero point, lower and upper of a ReLU (clipped or not), of a signed tensor, or, if `extreme`, of anything."""
+    largest = (1 << config.activation_bits) - 1
+    # Zero points that every configuration can also write as an L1 weight.
+    largest_zero = min(largest, (1 << config.l1_weight_bits) - 1)
+    if extreme and not chance.integers(4):
+        zero_point = int(chance.choice([1, largest_zero, int(chance.integers(0, largest_zero + 1))]))
+        return zero_point, int(chance.integers(0, zero_point + 1)), int(chance.integers(zero_point, largest + 1))
+    if chance.integers(2):
+        return 0, 0, int(chance.choice([largest, largest - largest // 4]))
+    zero_point = min(1 << config.activation_bits - 1, largest_zero)
+    return zero_point, int(chance.choice([0, zero_point])), largest
+
+
+def _random_weight(chance: np.random.Generator, config: Config, operator: Operator, shape: tuple[int, ...],
+                   extreme: bool) -> np.ndarray:
+    exponents = config.shift_exponents if operator is Operator.SHIFT else 1
+    if extreme and not chance.integers(3):
+        largest = 1 << exponents - 1
+        ends = np.array([0, (1 << config.l1_weight_bits) - 1] if operator is Operator.L1 else [-largest, largest])
+        # Every weight at one of the ends, or all of a channel at the same.
+        alike = (shape[0], 1, 1, 1) if chance.integers(2) else shape
+        return np.broadcast_to(chance.choice(ends, alike), shape)
+    if operator is Operator.L1:
+        return chance.integers(0, 1 << config.l1_weight_bits, shape)
+    if operator is Operator.SIGN and config.unified:
+        return chance.choice([-1, 1], shape)
+    return chance.choice([-1, 0, 1], shape) << chance.integers(0, exponents, shape)
+
+
+def _sample_sums(operator: Operator, weight: np.ndarray, samples: np.ndarray, zero_point: int, stride: int,
+                 padding: int, terms: int) -> np.ndarray:
+    """Sums without bias, shape (number, channels), of some windows of the samples."""
+    around = (padding, padding)
+    padded = np.pad(np.tile(samples, (1, terms, 1, 1)), ((0, 0), (0, 0), around, around), constant_values=zero_point)
+    kernel = weight.shape[2:]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(2, 3))[:, :, ::stride, ::stride]
+    taps = windows.transpose(0, 2, 3, 1, 4, 5).reshape(-1, weight[0].size)
+    taps = taps[::-(-taps.size // _ESTIMATE)]
+    return np.concatenate([contract.accumulate(operator, taps, channel.reshape(1, -1), np.zeros(1))
+                           for channel in weight], axis=1)
+
+
+def _with_extreme_biases(chance: np.random.Generator, config: Config, operator: Operator, weight: np.ndarray,
+                         bias: np.ndarray) -> np.ndarray:
+    """The biases, at times some of them such that the accumulator can reach its very end."""
+    smallest, largest = contract.accumulator_range(operator, weight, np.zeros_like(bias), config.activation_bits)
+    end, allowed = 1 << config.accumulator_bits - 1, (1 << contract.ACCUMULATOR_BITS - 1) - 1
+    lowest, highest = np.maximum(-end - smallest, -allowed), np.minimum(end - 1 - largest, allowed)
+    if chance.integers(4):
+        return np.clip(bias, lowest, highest) if (lowest <= highest).all() else bias
+    return np.choose(chance.integers(0, 3, len(bias)), [bias, lowest, highest])

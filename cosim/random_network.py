@@ -1,0 +1,171 @@
+"""Random integer networks that a configuration can run: chains, branches and residuals of all layers that there are."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from nomul.cosim.random_layer import SMALL, Bounds, random_array_layer, random_range
+from nomul.gen.spec.config import Config
+from nomul.gen.spec.errors import NomulError
+from nomul.sw import reference
+from nomul.sw.compile import CompileError, compile_network
+from nomul.sw.contract import output_size
+from nomul.sw.network import Add, ArrayLayer, AveragePool, IntegerNetwork, Layer, MaxPool, Tensor
+
+__all__ = ["RandomNetworkError", "random_codes", "random_network"]
+
+_ATTEMPTS = 200
+#: Attempts until the bounds become smaller.
+_PATIENCE = 8
+#: Images for which outputs spread over their range.
+_SAMPLES = 8
+
+
+class RandomNetworkError(NomulError):
+    """A configuration that is too small for any random network."""
+
+
+def random_network(seed: int, config: Config, bounds: Bounds = SMALL) -> IntegerNetwork:
+    """A network that `config` can run; the same for the same arguments.
+
+    Parameters
+    ----------
+    seed : int
+        Not negative.
+    config : Config
+        The accelerator. Networks that do not fit into it are thrown away, and the next ones become smaller.
+    bounds : Bounds
+        How large the first ones may be.
+
+    Raises
+    ------
+    RandomNetworkError
+        If none fits.
+    """
+    for attempt in range(_ATTEMPTS):
+        if bounds.extreme and attempt and not attempt % _PATIENCE:
+            bounds = bounds.smaller()
+        network = _Builder(np.random.default_rng([seed, attempt]), config, bounds).network(f"random {seed}")
+        try:
+            compile_network(network, config)
+        except CompileError:
+            continue
+        return network
+    raise RandomNetworkError(f"no random network fits configuration {config.name!r}: raise its memory sizes")
+
+
+def random_codes(seed: int, network: IntegerNetwork, number: int) -> np.ndarray:
+    """Random input codes, uint8 of shape (number, C, H, W), the first image's 0, the largest or the zero point."""
+    chance = np.random.default_rng([seed, 1])
+    codes = chance.integers(0, 1 << network.activation_bits, (number, *network.input.shape))
+    codes[0] = chance.choice([0, network.largest_code, network.input.zero_point], network.input.shape)
+    return codes.astype(np.uint8)
+
+
+class _Builder:
+    """Appends random layers, each of which reads the one before, or an earlier one."""
+
+    def __init__(self, chance: np.random.Generator, config: Config, bounds: Bounds):
+        self.chance, self.config, self.bounds = chance, config, bounds
+        self.layers: list[Layer] = []
+        self.tensors: dict[str, Tensor] = {}
+        self.samples: dict[str, np.ndarray] = {}
+        self.current = "input"
+
+    def network(self, name: str) -> IntegerNetwork:
+        zero_point, _, _ = random_range(self.chance, self.config, self.bounds.extreme)
+        ends = np.array([self.bounds.input_channels, self.bounds.size, self.bounds.size]) + 1
+        channels, height, width = (int(n) for n in self.chance.integers([1, 3, 3], ends))
+        if self.bounds.extreme and not self.chance.integers(5):
+            height, width = [(1, 2 * width), (2 * height, 1), (1, 1)][self.chance.integers(3)]
+        self.tensors["input"] = Tensor(channels, height, width, zero_point, -4)
+        self.samples["input"] = self.chance.integers(0, 1 << self.config.activation_bits,
+                                                     (_SAMPLES, channels, height, width))
+        for _ in range(int(self.chance.integers(1, self.bounds.blocks + 1))):
+            self.block()()
+        self.linear()
+        network = IntegerNetwork(name, self.config.activation_bits, self.tensors["input"], tuple(self.layers), {})
+        network.check()
+        return network
+
+    def block(self) -> Callable[[], None]:
+        blocks = [self.convolution, self.convolution, self.max_pool, self.average_pool, self.residual]
+        if self.bounds.extreme:
+            blocks += [self.residual, self.residual, self.branches, self.sum_of_two]
+        return blocks[self.chance.choice(len(blocks))]
+
+    def append(self, layer: Layer) -> None:
+        self.layers.append(layer)
+        self.samples[layer.name] = reference.layer_output(layer, [self.samples[name] for name in layer.inputs],
+                                                          [self.tensors[name].zero_point for name in layer.inputs])
+        self.tensors[layer.name] = layer.output
+        self.current = layer.name
+
+    def name(self, kind: str) -> str:
+        return f"{kind}{len(self.layers)}"
+
+    def array_layer(self, kind: str, channels: int | None = None, kernel: tuple[int, int] | None = None,
+                    stride: int | None = None, padding: int | None = None, *, logits: bool = False) -> ArrayLayer:
+        return random_array_layer(self.chance, self.config, self.name(kind), self.tensors[self.current], self.current,
+                                  bounds=self.bounds, samples=self.samples[self.current], channels=channels,
+                                  kernel=kernel, stride=stride, padding=padding, logits=logits)
+
+    def convolution(self) -> None:
+        self.append(self.array_layer("conv"))
+
+    def linear(self) -> None:
+        source = self.tensors[self.current]
+        self.append(self.array_layer("linear", kernel=(source.height, source.width), stride=1, padding=0, logits=True))
+
+    def max_pool(self) -> None:
+        self.pool(MaxPool, [int(n) for n in self.chance.integers(1, 4, 2)])
+
+    def average_pool(self) -> None:
+        source = self.tensors[self.current]
+        if self.chance.integers(2) and source.height * source.width in (1, 2, 4, 8, 16):
+            self.pool(AveragePool, [source.height, source.width])   # the whole map
+        else:
+            self.pool(AveragePool, [int(n) for n in self.chance.choice([1, 2, 4], 2)])
+
+    def pool(self, kind: type[MaxPool] | type[AveragePool], kernel: list[int]) -> None:
+        source = self.tensors[self.current]
+        if kernel[0] > source.height or kernel[1] > source.width:
+            return
+        stride = int(self.chance.integers(1, 4))
+        output = Tensor(source.channels, output_size(source.height, kernel[0], stride),
+                        output_size(source.width, kernel[1], stride), source.zero_point, source.exponent)
+        self.append(kind(self.name("pool"), self.current, (kernel[0], kernel[1]), stride, output))
+
+    def residual(self) -> None:
+        """A convolution that keeps the shape, and its sum with what it read."""
+        first, source = self.current, self.tensors[self.current]
+        size = int(self.chance.choice([1, 3]))
+        self.append(self.array_layer("conv", source.channels, (size, size), 1, size // 2))
+        self.add(first, self.current)
+
+    def branches(self) -> None:
+        """Two convolutions of one tensor, as where a residual network makes its map smaller, and their sum."""
+        source, stride = self.current, int(self.chance.integers(1, 3))
+        self.append(self.array_layer("conv", None, (3, 3), stride, 1))
+        first, channels = self.current, self.tensors[self.current].channels
+        self.current = source
+        self.append(self.array_layer("conv", channels, (1, 1), stride, 0))
+        self.add(*self.chance.permutation([first, self.current]).tolist())
+
+    def sum_of_two(self) -> None:
+        """The sum of the current tensor and any one of its shape, itself at times."""
+        shape = self.tensors[self.current].shape
+        alike = [name for name, tensor in self.tensors.items() if tensor.shape == shape]
+        self.add(alike[self.chance.integers(len(alike))], self.current)
+
+    def add(self, first: str, second: str) -> None:
+        one, other = self.tensors[first], self.tensors[second]
+        finer = int(self.chance.integers(0, 6 if self.bounds.extreme else 2))
+        step = min(one.exponent, other.exponent) - finer
+        shift = int(self.chance.integers(0, 13 if self.bounds.extreme else 4))
+        # A tiny map may have clipped the kernel; and after many sums two tensors may be too far apart.
+        if one.shape != other.shape or max(one.exponent, other.exponent) - step > 15:
+            return
+        zero_point, lower, upper = random_range(self.chance, self.config, self.bounds.extreme)
+        self.append(Add(self.name("add"), (first, second), (one.exponent - step, other.exponent - step), shift, lower,
+                        upper, Tensor(*one.shape, zero_point, step + shift)))

@@ -13,8 +13,8 @@ __all__ = ["fixed_configs", "named_config", "random_config"]
 _RANDOM = re.compile(r"random-(\d+)")
 
 #: Memories that simulate as fast as small ones, and hold most random networks.
-_MEMORIES = {"weight_words": 16384, "parameter_words": 512, "activation_words": 4096, "result_words": 128,
-             "program_layers": 32}
+_MEMORIES = {"weight_words": 16384, "parameter_words": 512, "activation_words": 4096, "image_bytes": 8192,
+             "result_words": 128, "program_layers": 32}
 
 
 def fixed_configs() -> list[Config]:

@@ -13,6 +13,11 @@ __all__ = ["SMALL", "Bounds", "random_array_layer", "random_range"]
 
 #: Taps of all samples that the spread of sums is estimated from.
 _ESTIMATE = 1 << 19
+_STRIDES = (1, 2, 3)
+_EXTREME_STRIDES = (1, 1, 1, 2, 2, 3, 4, 5)
+#: How many terms layers have; most have one.
+_TERMS = (1, 1, 1, 2, 3)
+_EXTREME_TERMS = (*_TERMS, *_TERMS, contract.MAX_TERMS)
 #: Right shifts beyond which something changes: the smallest and the largest, and those around a multiplier's 16 bits.
 _SHIFTS = (1, 2, 15, 16, 17, 39, contract.MAX_SHIFT)
 
@@ -92,12 +97,14 @@ def random_array_layer(chance: np.random.Generator, config: Config, name: str, s
     channels = int(chance.integers(1, bounds.channels + 1)) if channels is None else channels
     if kernel is None:
         height, width = (int(size) for size in chance.integers(1, bounds.kernel + 1, 2))
+        if bounds.extreme and chance.integers(2):
+            height = width = int(chance.choice(range(1, bounds.kernel + 1, 2)))
     else:
         height, width = kernel
-    padding = int(chance.integers(0, 3)) if padding is None else padding
+    padding = int(chance.integers(0, bounds.kernel // 2 + 1)) if padding is None else padding
     height, width = min(height, source.height + 2 * padding), min(width, source.width + 2 * padding)
-    stride = int(chance.integers(1, 4)) if stride is None else stride
-    terms = int(chance.choice([1, 1, 1, 2, 3])) if terms is None else terms
+    stride = int(chance.choice(_EXTREME_STRIDES if bounds.extreme else _STRIDES)) if stride is None else stride
+    terms = int(chance.choice(_EXTREME_TERMS if bounds.extreme else _TERMS)) if terms is None else terms
     if samples is None:
         samples = chance.integers(0, 1 << config.activation_bits, (16, *source.shape))
     weight = _random_weight(chance, config, operator, (channels, terms * source.channels, height, width),

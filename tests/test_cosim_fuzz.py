@@ -186,9 +186,8 @@ def test_what_fails_because_of_one_layer_ends_as_that_layer_and_a_logit(kind):
 
 
 def test_what_depends_on_one_channel_keeps_that_channel():
-    network, codes = wide(3)
+    network, codes = next(case for case in map(wide, range(100)) if case[0].classes > 2)
     *layers, last = network.layers
-    assert last.output.channels > 2
     network = replace(network, layers=(*layers, replace(last, bias=np.arange(71, 71 + last.output.channels))))
     small, _ = shrink(network, codes, lambda network, _: 73 in network.layers[-1].bias)
     assert small.layers[-1].bias.tolist() == [73]

@@ -37,9 +37,9 @@ def test_same_seed_same_network():
 def test_all_kinds_of_layers_operators_and_terms_occur(networks, arrays):
     assert {type(layer) for network in networks for layer in network.layers} == {ArrayLayer, MaxPool, AveragePool, Add}
     assert {layer.operator for layer, _ in arrays} == set(Operator)
-    assert {layer.terms for layer, _ in arrays} == {1, 2, 3}
-    assert {layer.stride for layer, _ in arrays} >= {1, 2, 3}
-    assert {layer.padding for layer, _ in arrays} == {0, 1, 2}
+    assert {layer.terms for layer, _ in arrays} == {1, 2, 3, 15}
+    assert {layer.stride for layer, _ in arrays} >= {1, 2, 3, 4, 5}
+    assert {layer.padding for layer, _ in arrays} == {0, 1, 2, 3}
 
 
 def test_kernels_reach_7_by_7_and_maps_are_also_a_row_a_column_or_a_pixel(networks, arrays):

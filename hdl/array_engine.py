@@ -35,6 +35,8 @@ class ArrayEngine(wiring.Component):
         Activation memory; one enable per lane.
     results : Out(stream of columns × signed(17)), results_group : Out(10)
         To `ResultCollector`.
+    working : Out(1), lacks_tile : Out(1), lacks_bank : Out(1)
+        As of `ActivationIssuer`.
     """
 
     def __init__(self, config: Config):
@@ -47,7 +49,7 @@ class ArrayEngine(wiring.Component):
             "read_address": Out(ADDRESS_BITS), "read_data": In(word),
             "write_enable": Out(config.lanes), "write_address": Out(ADDRESS_BITS), "write_data": Out(word),
             "results": Out(stream.Signature(data.ArrayLayout(signed(RESULT_BITS + 1), config.columns))),
-            "results_group": Out(10),
+            "results_group": Out(10), "working": Out(1), "lacks_tile": Out(1), "lacks_bank": Out(1),
         })
 
     def elaborate(self, platform):
@@ -72,7 +74,8 @@ class ArrayEngine(wiring.Component):
 
         # Activations: memory → array → accumulators.
         m.d.comb += [
-            self.read_address.eq(issuer.read_address),
+            self.read_address.eq(issuer.read_address), self.working.eq(issuer.working),
+            self.lacks_tile.eq(issuer.lacks_tile), self.lacks_bank.eq(issuer.lacks_bank),
             array.i_valid.eq(issuer.valid), array.i_tag.eq(issuer.tag), array.i_operator.eq(layer.operator),
             accumulators.i_valid.eq(array.o_valid), accumulators.i_sums.eq(array.o_sums),
             accumulators.i_bank.eq(array.o_tag.bank), accumulators.i_pixel.eq(array.o_tag.pixel),

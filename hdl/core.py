@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, connect
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import DESCRIPTOR_WORDS
 from nomul.gen.spec.registers import INPUT_FIELDS, Region
+from nomul.hdl.activity import ActivityCounters
 from nomul.hdl.array_engine import ArrayEngine
 from nomul.hdl.bus import HostBus
 from nomul.hdl.input_packer import InputPacker
@@ -122,6 +123,16 @@ class Core(wiring.Component):
             array.start.eq(sequencer.array_start), sequencer.array_busy.eq(array.busy),
             vector.start.eq(sequencer.vector_start), sequencer.vector_busy.eq(vector.busy),
             array.descriptor.eq(sequencer.descriptor), vector.descriptor.eq(sequencer.descriptor),
+        ]
+
+        # What the cycles went into.
+        m.submodules.activity = activity = ActivityCounters()
+        m.d.comb += [
+            activity.clear.eq(sequencer.start), activity.executing.eq(sequencer.executing),
+            activity.working.eq(array.working | vector.working),
+            activity.lacks_tile.eq(array.lacks_tile), activity.lacks_bank.eq(array.lacks_bank),
+            *(getattr(registers, f"cycles_{name}").eq(getattr(activity, name))
+              for name in ("busy", "weights", "accumulators", "drain")),
         ]
 
         # Results.

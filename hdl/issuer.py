@@ -38,6 +38,8 @@ class ActivationIssuer(wiring.Component):
         From and to `TileLoader`.
     bank_busy : In(2)
         For each bank of the block accumulators: it is still drained or filled.
+    working : Out(1), lacks_tile : Out(1), lacks_bank : Out(1)
+        While busy, one of them: a word is issued, or what it waits for.
     bank_take : Out(1), bank : Out(1)
         Strobe: a block begins in `bank`.
     read_address : Out(20)
@@ -57,6 +59,7 @@ class ActivationIssuer(wiring.Component):
         super().__init__({
             "descriptor": In(DESCRIPTOR), "start": In(1), "busy": Out(1),
             "tile_full": In(1), "tile_take": Out(1), "bank_busy": In(2), "bank_take": Out(1), "bank": Out(1),
+            "working": Out(1), "lacks_tile": Out(1), "lacks_bank": Out(1),
             "read_address": Out(ADDRESS_BITS), "valid": Out(1), "outside": Out(1), "swap": Out(1),
             "tag": Out(issue_tag(config)),
         })
@@ -87,7 +90,9 @@ class ActivationIssuer(wiring.Component):
                                | (self.tile_full & ~(first_tile & self.bank_busy.bit_select(self.bank, 1))))),
             self.tile_take.eq(go & tile_start),
             self.bank_take.eq(self.tile_take & first_tile),
-            window.advance.eq(go),
+            window.advance.eq(go), self.working.eq(go),
+            self.lacks_tile.eq(self.busy & tile_start & ~self.tile_full),
+            self.lacks_bank.eq(self.busy & ~go & ~self.lacks_tile),
         ]
         with m.If(go):
             m.d.sync += pixel.eq(Mux(last_pixel, 0, pixel + 1))

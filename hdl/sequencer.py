@@ -28,6 +28,8 @@ class Sequencer(wiring.Component):
         The layer; stable while its engine is busy.
     array_start, vector_start : Out(1); array_busy, vector_busy : In(1)
         The engines.
+    executing : Out(1)
+        One of them is at work.
     """
 
     def __init__(self, config: Config):
@@ -37,6 +39,7 @@ class Sequencer(wiring.Component):
             "program_address": Out(range(self._depth)), "program_data": In(32),
             "descriptor": Out(DESCRIPTOR),
             "array_start": Out(1), "array_busy": In(1), "vector_start": Out(1), "vector_busy": In(1),
+            "executing": Out(1),
         })
 
     def elaborate(self, platform):
@@ -74,6 +77,7 @@ class Sequencer(wiring.Component):
                     with m.Default():
                         m.next = "Idle"
             with m.State("Execute"):
+                m.d.comb += self.executing.eq(1)
                 with m.If(~self.array_busy & ~self.vector_busy):
                     m.next = "Fetch"
         m.d.comb += self.busy.eq(~fsm.ongoing("Idle"))

@@ -42,6 +42,8 @@ class VectorEngine(wiring.Component):
         Strobe, only while not busy.
     busy : Out(1)
         From the cycle after `start` until the last word is being written.
+    working : Out(1)
+        A word is read.
     read_address : Out(20), read_data : In(lanes × unsigned(A))
         Activation memory, data one cycle after the address.
     write_enable : Out(1), write_address : Out(20), write_data : Out(lanes × unsigned(A))
@@ -55,7 +57,7 @@ class VectorEngine(wiring.Component):
         self._config = config
         word = data.ArrayLayout(config.activation_bits, config.lanes)
         super().__init__({
-            "descriptor": In(DESCRIPTOR), "start": In(1), "busy": Out(1),
+            "descriptor": In(DESCRIPTOR), "start": In(1), "busy": Out(1), "working": Out(1),
             "read_address": Out(ADDRESS_BITS), "read_data": In(word),
             "write_enable": Out(1), "write_address": Out(ADDRESS_BITS), "write_data": Out(word),
         })
@@ -104,6 +106,7 @@ class VectorEngine(wiring.Component):
         outside = (y < 0) | (y >= layer.input_height) | (x < 0) | (x >= layer.input_width)
         m.d.comb += [
             window.descriptor.eq(layer), window.first.eq(self.start | map_end), window.advance.eq(finish),
+            self.working.eq(running),
             y.eq(window.y + row), x.eq(window.x + column),
             issued.outside.eq(outside & ~second), issued.second.eq(second),
             issued.first.eq((row == 0) & (column == 0) & ~second),

@@ -9,7 +9,7 @@ from nomul.sw.compiled import CompiledNetwork
 from nomul.sw.cycles import LayerCycles, predict
 from nomul.sw.network import ArrayLayer, IntegerNetwork, Layer
 
-__all__ = ["LayerReport", "Report", "report"]
+__all__ = ["LayerReport", "Report", "report", "report_compiled"]
 
 
 @dataclass(frozen=True)
@@ -102,11 +102,15 @@ def report(network: IntegerNetwork, config: Config) -> Report:
     NetworkError
         If the network breaks the integer contract.
     """
-    compiled = compile_network(network, config)
+    return report_compiled(network, compile_network(network, config))
+
+
+def report_compiled(network: IntegerNetwork, compiled: CompiledNetwork) -> Report:
+    """Counts what `compiled`, which is `network`, takes."""
     *cycles, end = predict(compiled)
     descriptors = compiled.descriptors()[:-1]
     layers = [_layer(*each, compiled) for each in zip(network.layers, cycles, descriptors, strict=True)]
-    return Report(network.name, config, layers, end.total)
+    return Report(network.name, compiled.config, layers, end.total)
 
 
 def _layer(layer: Layer, cycles: LayerCycles, descriptor: dict[str, int], compiled: CompiledNetwork) -> LayerReport:

@@ -55,6 +55,11 @@ def test_its_cycles_are_those_of_the_simulation():
     with Board(SimulationLink(config)) as board:
         board.push(compile_network(network, config))
         assert board.run(random_codes(0, network, 2)).cycles.tolist() == [result.cycles] * 2
+        spent = board.cycles()
+    for cause in ("busy", "weights", "accumulators", "drain"):
+        assert spent[cause] == sum(getattr(layer.cycles, cause) for layer in result.layers)
+    assert spent["fetch"] == sum(layer.cycles.fetch for layer in result.layers) + result.end_cycles
+    assert spent["total"] == result.cycles
     assert result.cycles == sum(layer.cycles.total for layer in result.layers) + result.end_cycles
     operations = sum(layer.weight.size * layer.output.height * layer.output.width for layer in network.layers
                      if isinstance(layer, ArrayLayer))

@@ -9,9 +9,9 @@ from nomul.gen.cli.files import ArgumentError, check_input, check_output, write_
 from nomul.gen.cli.screen import say, show_table
 
 if TYPE_CHECKING:
-    from nomul.sw.report import LayerReport
+    from nomul.sw.report import LayerReport, Report
 
-__all__ = ["COMMAND"]
+__all__ = ["COMMAND", "show_layers"]
 
 
 def _configure(parser: ArgumentParser) -> None:
@@ -33,8 +33,7 @@ def _run(arguments: Namespace) -> int:
 
     config = load_config(arguments.config)
     result = report(IntegerNetwork.load(source), config)
-    rows = [_row(layer) for layer in result.layers]
-    show_table([list(row.values()) for row in rows], list(rows[0]))
+    show_layers(result)
     say(f"{result.network} on {config.name}, {config.lanes}×{config.columns} processing elements: {result.cycles} "
         f"cycles an image for {result.operations} operations, utilization {100 * result.utilization:.1f} %")
     if arguments.clock is not None:
@@ -43,6 +42,12 @@ def _run(arguments: Namespace) -> int:
         write_text(arguments.json, json.dumps(result.to_dict(), indent=1) + "\n")
         say(arguments.json)
     return 0
+
+
+def show_layers(result: "Report") -> None:
+    """Prints a row for each layer."""
+    rows = [_row(layer) for layer in result.layers]
+    show_table([list(row.values()) for row in rows], list(rows[0]))
 
 
 def _row(layer: "LayerReport") -> dict[str, Any]:

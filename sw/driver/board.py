@@ -2,7 +2,6 @@
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from nomul.gen.spec.registers import MAGIC, REGISTERS, Region, address_of
 from nomul.sw.compiled import CompiledNetwork
 from nomul.sw.driver.link import ByteLink
 from nomul.sw.driver.memory import SUBJECT_BYTES, BoardError, MemoryAccess, Section, write_request
+from nomul.sw.driver.records import BoardInfo, RunResult
 from nomul.sw.driver.transport import RefusedError, Request, Transport
 
 __all__ = ["Board", "BoardError", "BoardInfo", "RunResult", "open_board"]
@@ -21,50 +21,6 @@ Progress = Callable[[int, int], None]
 
 #: Bytes of one CHECKSUM request: few enough that its answer comes well within the timeout.
 _CHECKSUM_BYTES = 1 << 15
-
-
-@dataclass(frozen=True)
-class BoardInfo:
-    """What a board says about itself.
-
-    Attributes
-    ----------
-    interface : int
-        Version of hardware and program format.
-    config_hash : str
-        Of the configuration that its accelerator was generated from.
-    network_hash : str or None
-        NETWORK register: hash of the compiled network that it holds, None if none.
-    frame_bytes : int
-        Longest payload of a frame.
-    frame_errors : int
-        Frames that it has discarded since power-up.
-    """
-
-    interface: int
-    config_hash: str
-    network_hash: str | None
-    frame_bytes: int
-    frame_errors: int
-
-
-@dataclass(frozen=True, eq=False)
-class RunResult:
-    """What a network says about images.
-
-    Attributes
-    ----------
-    logits : np.ndarray
-        int16, shape (images, classes).
-    top : np.ndarray
-        int64, shape (images,): index of the largest logit, as the hardware found it.
-    cycles : np.ndarray
-        int64, shape (images,): clock cycles of each run.
-    """
-
-    logits: np.ndarray
-    top: np.ndarray
-    cycles: np.ndarray
 
 
 class Board(MemoryAccess):
@@ -101,9 +57,7 @@ class Board(MemoryAccess):
         LinkError
             If it does not answer.
         """
-        content = self.read(Region.REGISTERS, 0, len(REGISTERS))
-        value = {register.name: int.from_bytes(content[4 * n:4 * n + 4], "little")
-                 for n, register in enumerate(REGISTERS)}
+        value = self._registers()
         if value["MAGIC"] != MAGIC:
             raise BoardError(f"the board is no nomul accelerator: its first register is {value['MAGIC']:#010x}, "
                              f"not {MAGIC:#010x}")
@@ -217,6 +171,23 @@ class Board(MemoryAccess):
                 raise
             raise BoardError("the board holds no network any more (was it switched off?): push it again") from None
         return RunResult(logits, top, cycles)
+
+    def cycles(self) -> dict[str, int]:
+        """What the clock cycles of the last run went into, under the names of `nomul.sw.cycles.LayerCycles`.
+
+        Raises
+        ------
+        LinkError
+            If the board does not answer.
+        """
+        value = self._registers()
+        spent = {name: value[f"CYCLES_{name.upper()}"] for name in ("busy", "weights", "accumulators", "drain")}
+        return spent | {"fetch": value["CYCLES"] - sum(spent.values()), "total": value["CYCLES"]}
+
+    def _registers(self) -> dict[str, int]:
+        content = self.read(Region.REGISTERS, 0, len(REGISTERS))
+        return {register.name: int.from_bytes(content[4 * n:4 * n + 4], "little")
+                for n, register in enumerate(REGISTERS)}
 
     def _image(self, content: bytes) -> list[Request]:
         """Requests that run one image."""

@@ -24,6 +24,8 @@ __all__ = ["Checker", "Counts", "Failure", "fuzz"]
 
 #: Images of a network: one of extremes, others in between.
 _IMAGES = 3
+#: What cycles are predicted and counted for.
+_CYCLES = ("busy", "weights", "accumulators", "drain", "fetch", "total")
 
 
 @dataclass
@@ -117,17 +119,19 @@ class Checker:
 
     def _hardware_difference(self, network: IntegerNetwork, compiled: CompiledNetwork, codes: np.ndarray,
                              logits: np.ndarray) -> str | None:
-        *layers, end = [layer.total for layer in predict(compiled)]
-        cycles = sum(layers) + end
+        layers = predict(compiled)
+        spent = {name: sum(getattr(layer, name) for layer in layers) for name in _CYCLES}
+        *layer_cycles, end = [layer.total for layer in layers]
+        cycles = spent["total"]
         timeout = (100_000 + 2 * cycles) / self._link.clock_hz
         traced = trace_tensors(self._link, compiled, network, codes, timeout=timeout)
         self.counts.networks += 1
-        self.counts.layers += len(layers)
+        self.counts.layers += len(network.layers)
         self.counts.values += traced.values
         self.counts.cycles += cycles * len(codes)
         if traced.first:
             return str(traced.first)
-        for layer, predicted, counted in zip(network.layers, layers, traced.cycles, strict=True):
+        for layer, predicted, counted in zip(network.layers, layer_cycles, traced.cycles, strict=True):
             if counted != predicted + end:
                 return f"layer {layer.name}: {predicted + end} cycles predicted, {counted} counted"
         board = Board(self._link, timeout=timeout)
@@ -139,6 +143,8 @@ class Checker:
             return f"TOP is {result.top.tolist()} for the logits {logits.tolist()}"
         if (result.cycles != cycles).any():
             return f"{cycles} cycles predicted, {result.cycles.tolist()} counted"
+        if (activity := board.cycles()) != spent:
+            return f"cycles predicted {spent}, counted {activity}"
         return None
 
     def fails(self, network: IntegerNetwork, codes: np.ndarray) -> bool:

@@ -116,6 +116,10 @@ def test_wrong_top_logits_or_cycles_of_the_whole_program_are_a_difference(checke
             exact(board, images), **{field: getattr(exact(board, images), field) + 1}))
         assert message in checker.difference(network, codes)
     monkeypatch.undo()
+    spent = Board.cycles
+    monkeypatch.setattr(Board, "cycles", lambda board: spent(board) | {"drain": 0})
+    assert checker.difference(network, codes).startswith("cycles predicted {'busy': ")
+    monkeypatch.undo()
     assert checker.difference(network, codes) is None
 
 

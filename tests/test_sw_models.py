@@ -64,7 +64,8 @@ def test_images_become_logits(name):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_networks_fit_images_and_classes(kind):
-    for network, shape in (("lenet", (1, 8, 8)), ("lenet", (3, 3, 5)), ("resnet20", (3, 5, 4))):
+    for network, shape in (("lenet", (1, 8, 8)), ("lenet", (3, 3, 5)), ("resnet20", (3, 5, 4)), ("vgg-small", (3, 8, 17)),
+                           ("mlp", (1, 1, 3))):
         model = build(Recipe(network=network, kind=kind), shape, 7)
         assert model.eval()(torch.rand(2, *shape)).shape == (2, 7)
 
@@ -135,6 +136,7 @@ def test_the_seed_decides_the_weights_and_leaves_the_global_generator_alone():
     (Recipe(), (1, 28, 28), "takes images of 1×8×8 in 10 classes, not of 1×28×28 in 10; take a recipe whose"),
     (Recipe(kind="conv"), (1, 8, 8), "has layers of the kinds adder, shift-q, shiftadd, first and last included, not"),
     (Recipe(keep_first_last=True), (1, 8, 8), "not adder with others at the ends; take lenet"),
+    (Recipe(network="vgg-small"), (3, 8, 7), "takes images of at least 8 pixels in both directions, not of 3×8×7"),
     (Recipe(network="lenet"), (1, 2, 8), "takes images of at least 3 pixels in both directions, not of 1×2×8"),
 ])
 def test_mistake_is_one_line(recipe, shape, message):

@@ -64,8 +64,8 @@ def test_images_become_logits(name):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_networks_fit_images_and_classes(kind):
-    for network, shape in (("lenet", (1, 8, 8)), ("lenet", (3, 3, 5)), ("resnet20", (3, 5, 4)), ("vgg-small", (3, 8, 17)),
-                           ("mlp", (1, 1, 3))):
+    for network, shape in (("lenet", (1, 8, 8)), ("lenet", (3, 3, 5)), ("resnet20", (3, 5, 4)),
+                           ("vgg-small", (3, 8, 17)), ("mlp", (1, 1, 3))):
         model = build(Recipe(network=network, kind=kind), shape, 7)
         assert model.eval()(torch.rand(2, *shape)).shape == (2, 7)
 

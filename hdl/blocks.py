@@ -1,4 +1,4 @@
-"""Counts the blocks of an ARRAY layer: for each group of output channels, blocks of up to `block_pixels` pixels."""
+"""Counts the blocks of an ARRAY layer: for each group of output channels, blocks of up to `block` pixels."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
@@ -35,7 +35,6 @@ class BlockCounter(wiring.Component):
     """
 
     def __init__(self, config: Config):
-        self._block = config.block_pixels
         super().__init__({
             "descriptor": In(DESCRIPTOR), "first": In(1), "advance": In(1),
             "group": Out(10), "pixels": Out(range(config.block_pixels + 1)),
@@ -44,25 +43,25 @@ class BlockCounter(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        remaining = Signal(20)
+        remaining, block = Signal(20), self.descriptor.block
         with m.If(self.first):
             m.d.sync += [remaining.eq(self.descriptor.output_pixels), self.group.eq(0)]
         with m.Elif(self.advance):
-            m.d.sync += remaining.eq(Mux(self.group_end, self.descriptor.output_pixels, remaining - self._block))
+            m.d.sync += remaining.eq(Mux(self.group_end, self.descriptor.output_pixels, remaining - block))
             with m.If(self.group_end):
                 m.d.sync += self.group.eq(self.group + 1)
         m.d.comb += [
-            self.group_end.eq(remaining <= self._block),
-            self.pixels.eq(Mux(self.group_end, remaining, self._block)),
+            self.group_end.eq(remaining <= block),
+            self.pixels.eq(Mux(self.group_end, remaining, block)),
             self.last.eq(self.group_end & (self.group == self.descriptor.groups - 1)),
         ]
         return m
 
     @staticmethod
-    def model(descriptor: dict[str, int], block_pixels: int) -> list[tuple[int, int, bool, bool]]:
+    def model(descriptor: dict[str, int]) -> list[tuple[int, int, bool, bool]]:
         """`(group, pixels, group_end, last)` of every block, in order."""
-        sizes = [min(block_pixels, descriptor["output_pixels"] - start)
-                 for start in range(0, descriptor["output_pixels"], block_pixels)]
+        sizes = [min(descriptor["block"], descriptor["output_pixels"] - start)
+                 for start in range(0, descriptor["output_pixels"], descriptor["block"])]
         blocks = [(group, size, n == len(sizes) - 1)
                   for group in range(descriptor["groups"]) for n, size in enumerate(sizes)]
         return [(*block, n == len(blocks) - 1) for n, block in enumerate(blocks)]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-__all__ = ["line_chart", "stack"]
+__all__ = ["Axis", "line_chart", "stack", "ticks"]
 
 Points = Sequence[tuple[float, float]]
 
@@ -23,17 +23,17 @@ def line_chart(title: str, x_label: str, y_label: str, series: dict[str, Points]
         Finite numbers; at least one point in all.
     """
     points = [point for curve in series.values() for point in curve]
-    ticks = [_ticks(min(values), max(values)) for values in zip(*points, strict=True)]
-    across = _Axis(ticks[0], _LEFT, _WIDTH - _RIGHT)
-    up = _Axis(ticks[1], _HEIGHT - _BOTTOM, _TOP)
+    marks = [ticks(min(values), max(values)) for values in zip(*points, strict=True)]
+    across = Axis(marks[0], _LEFT, _WIDTH - _RIGHT)
+    up = Axis(marks[1], _HEIGHT - _BOTTOM, _TOP)
     parts = [_text(_LEFT, 18, title, weight="bold"),
              _text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 8, x_label, "middle"),
              f'<g transform="rotate(-90 14 {_HEIGHT / 2:g})">{_text(14, _HEIGHT / 2, y_label, "middle")}</g>']
-    for value in ticks[1]:
+    for value in marks[1]:
         y = up.place(value)
         parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>')
         parts.append(_text(_LEFT - 6, y + 4, f"{value:g}", "end"))
-    parts += [_text(across.place(value), _HEIGHT - _BOTTOM + 16, f"{value:g}", "middle") for value in ticks[0]]
+    parts += [_text(across.place(value), _HEIGHT - _BOTTOM + 16, f"{value:g}", "middle") for value in marks[0]]
     for index, (name, curve) in enumerate(series.items()):
         colour = _COLOURS[index % len(_COLOURS)]
         places = [(across.place(x), up.place(y)) for x, y in curve]
@@ -54,17 +54,26 @@ def stack(charts: Sequence[str]) -> str:
             f'</svg>\n')
 
 
-class _Axis:
-    """From the range of the ticks to the range of the image."""
+class Axis:
+    """From the range of the marks to the range of the image.
 
-    def __init__(self, ticks: Sequence[float], start: float, end: float):
-        self.low, self.high, self.start, self.end = ticks[0], ticks[-1], start, end
+    Parameters
+    ----------
+    marks : sequence of float
+        Ascending; the first lies at `start`, the last at `end`.
+    start, end : float
+        In the image.
+    """
+
+    def __init__(self, marks: Sequence[float], start: float, end: float):
+        self.low, self.high, self.start, self.end = marks[0], marks[-1], start, end
 
     def place(self, value: float) -> float:
+        """Where a value lies in the image."""
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def ticks(low: float, high: float) -> list[float]:
     """Round numbers around a range, two to eleven of them."""
     span = high - low or abs(high) or 1
     step = 10.0 ** math.floor(math.log10(span / 2))

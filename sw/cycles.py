@@ -14,7 +14,7 @@ from nomul.gen.spec.latency import ACCUMULATOR, ISSUE, REQUANTIZER, VECTOR, arra
 from nomul.gen.spec.program import DESCRIPTOR_WORDS, Destination, Mode, Opcode
 from nomul.sw.compiled import CompiledNetwork
 
-__all__ = ["LayerCycles", "predict"]
+__all__ = ["LayerCycles", "array_cycles", "predict"]
 
 #: Fetching a descriptor and starting its engine.
 _FETCH = DESCRIPTOR_WORDS + 3
@@ -61,23 +61,24 @@ def _layer(layer: dict[str, int], config: Config) -> LayerCycles:
     if layer["opcode"] == Opcode.VECTOR:
         taps = layer["kernel_height"] * layer["kernel_width"] + (layer["two_operands"] and layer["mode"] == Mode.ADD)
         return LayerCycles(layer["groups"] * layer["output_pixels"] * taps, 0, 0, VECTOR + 1, _FETCH)
-    return _array(layer, config)
+    return array_cycles(layer, config)
 
 
-def _array(layer: dict[str, int], config: Config) -> LayerCycles:
-    """Cycle 0 is that of the start."""
+def array_cycles(layer: dict[str, int], config: Config) -> LayerCycles:
+    """Cycles of an ARRAY layer's descriptor. Cycle 0 is that of the start."""
     drain = _Drain(layer, config)
     free = [1, 1]                   # from when on each bank can be filled
     loaded = config.columns + 1     # from when on the next tile is there
     ready = 1                       # from when on the issuer could take it
     busy = weights = accumulators = 0
-    for number, (group, pixels, group_end) in enumerate(_blocks(layer, config)):
-        for tile in range(layer["tiles"]):
-            with_weights = max(ready, loaded)
-            start = with_weights if tile else max(with_weights, free[number % 2])
-            weights += with_weights - ready
-            accumulators += start - with_weights
-            loaded, ready = start + config.columns + 1, start + pixels
+    for number, (group, pixels, group_end) in enumerate(_blocks(layer)):
+        with_weights = max(ready, loaded)
+        start = max(with_weights, free[number % 2])
+        step = max(pixels, config.columns + 1)      # from tile to tile of a block
+        weights += with_weights - ready + (layer["tiles"] - 1) * (step - pixels)
+        accumulators += start - with_weights
+        start += (layer["tiles"] - 1) * step
+        loaded, ready = start + config.columns + 1, start + pixels
         busy += layer["tiles"] * pixels
         filled = ready - 1 + ISSUE + array_latency(config) + ACCUMULATOR
         free[number % 2] = drain.block(filled, group, pixels, group_end) + 1
@@ -85,12 +86,12 @@ def _array(layer: dict[str, int], config: Config) -> LayerCycles:
     return LayerCycles(busy, weights, accumulators, end - ready + 1, _FETCH)
 
 
-def _blocks(layer: dict[str, int], config: Config) -> Iterator[tuple[int, int, bool]]:
+def _blocks(layer: dict[str, int]) -> Iterator[tuple[int, int, bool]]:
     """Group, pixels, and whether it is its group's last, of each block."""
     for group in range(layer["groups"]):
-        for first in range(0, layer["output_pixels"], config.block_pixels):
+        for first in range(0, layer["output_pixels"], layer["block"]):
             left = layer["output_pixels"] - first
-            yield group, min(left, config.block_pixels), left <= config.block_pixels
+            yield group, min(left, layer["block"]), left <= layer["block"]
 
 
 class _Drain:

@@ -112,6 +112,7 @@ def random_layer(config, operator, chance):
         "output_width": output_width, "output_pixels": output_height * output_width, "output_base": 100,
         "output_pixel_step": -(-groups * config.columns // config.lanes), "groups": groups,
         "tiles": terms * kernel_height * kernel_width * channel_words, "terms": terms,
+        "block": chance.integers(1, config.block_pixels + 1),
         "shift": chance.integers(8, 20), "zero_point": chance.integers(0, 2**config.activation_bits),
         "lower": 0, "upper": 2**config.activation_bits - 1,
     }.items()}

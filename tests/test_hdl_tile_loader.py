@@ -29,12 +29,12 @@ def test_tiles_arrive_in_order_and_again_for_every_block(pixels, groups, tiles, 
                 shadow[column] = word
 
     async def bench(ctx):
-        ctx.set(dut.descriptor.as_value(), descriptor(output_pixels=pixels, groups=groups, tiles=tiles,
+        ctx.set(dut.descriptor.as_value(), descriptor(output_pixels=pixels, groups=groups, tiles=tiles, block=8,
                                                       weight_base=base))
         ctx.set(dut.start, 1)
         await ctx.tick()
         ctx.set(dut.start, 0)
-        blocks = -(-pixels // config.block_pixels)
+        blocks = -(-pixels // 8)
         for _ in range(groups * blocks * tiles):
             waited = 0
             while not ctx.get(dut.full) or chance.random() > hurry:
@@ -50,7 +50,7 @@ def test_tiles_arrive_in_order_and_again_for_every_block(pixels, groups, tiles, 
         assert not ctx.get(dut.full)
 
     simulate(dut, bench, background=(memory, registers))
-    blocks = -(-pixels // config.block_pixels)
+    blocks = -(-pixels // 8)
     assert tiles_seen == [[base + (group * tiles + tile) * columns + column for column in range(columns)]
                           for group in range(groups) for _ in range(blocks) for tile in range(tiles)]
     if hurry == 1:

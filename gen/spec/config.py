@@ -35,8 +35,8 @@ _ALLOWED: dict[str, list[int] | range] = {
     "shift_exponents": [2, 4, 8],
     "tree_levels_per_register": range(0, 7),
     "accumulator_bits": range(12, 41),
-    "block_pixels": range(1, 1025),
-    "requantizers": range(1, 9),
+    "block_pixels": range(1, 257),
+    "requantizers": range(1, 33),
     "program_layers": range(1, 1025),
     "weight_words": range(4, (1 << 20) + 1),
     "parameter_words": range(4, (1 << 16) + 1),
@@ -78,7 +78,7 @@ class Config:
     accumulator_bits : int
         Width of the signed accumulators; the compiler proves that a network fits.
     block_pixels : int
-        Output pixels for which a weight tile stays in the array.
+        Output pixels for which a weight tile stays in the array, at most; the compiler chooses for each layer.
     requantizers : int
         Rows of serial requantizers (each row has one per column) that share the drain.
     program_layers : int

@@ -8,7 +8,7 @@ pixel, channel-minor: address = base + (y·width + x)·channel_words + word. Lan
 All addresses are modulo 2^20, so that a window that starts in the padding may have a "negative" address.
 
 **ARRAY** (convolution and, with a kernel as large as the map, linear layers). For each group of `columns` output
-channels, for each block of up to `block_pixels` output pixels (raster order), for each *tile* (term, kernel row, kernel
+channels, for each block of up to `block` output pixels (raster order), for each *tile* (term, kernel row, kernel
 column, channel word; in this order, channel word fastest), for each pixel of the block: read one word, feed the array.
 Tile addresses advance by 1 within a kernel row, and by `tap_row_step` from the last tile of a kernel row to the first
 of the next; every term reads the same addresses again, so that a weight is the sum of as many.
@@ -107,6 +107,7 @@ FIELDS = tuple(Field(*row) for row in (
     ("output_pixel_step", 10, False, "words per output pixel"),
     ("groups", 10, False, "ARRAY: groups of output channels; VECTOR: channel words to process"),
     ("tiles", 16, False, "ARRAY: weight tiles per group"),
+    ("block", 9, False, "ARRAY: output pixels for which a weight tile stays, 1 to block_pixels"),
     ("terms", 4, False, "ARRAY: how often the window's taps are read, 1 to 15"),
     ("weight_base", 20, False, "ARRAY: first word in the weight memory"),
     ("parameter_base", 16, False, "ARRAY: first word in the parameter memory"),

@@ -1,7 +1,7 @@
 """Differential fuzzing: random networks on simulated hardware, against the golden model and the NumPy reference."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -22,8 +22,8 @@ from nomul.sw.network import IntegerNetwork
 
 __all__ = ["Checker", "Counts", "Failure", "fuzz"]
 
-#: Images of a network: one of extremes, others in between.
-_IMAGES = 3
+#: Images of a network; `_images` says which.
+_IMAGES = 4
 #: What cycles are predicted and counted for.
 _CYCLES = ("busy", "weights", "accumulators", "drain", "fetch", "total")
 
@@ -184,11 +184,20 @@ def fuzz(configs: Sequence[Config], networks: int, seed: int,
             checkers[place] = Checker(config)
         checker = checkers[place]
         network = random_network(seed + number, config, Bounds.wide(config))
-        codes = random_codes(seed + number, network, _IMAGES)
+        codes = _images(seed + number, network)
         if reason := checker.difference(network, codes):
+            counts = replace(checker.counts)
             small, codes = shrink(network, codes, checker.fails)
             failure = Failure(seed + number, config, reason, small, codes, checker.difference(small, codes) or reason)
+            checker.counts = counts
             break
         if progress:
             progress(number + 1, networks)
     return [checkers[place].counts if place in checkers else Counts() for place in range(len(configs))], failure
+
+
+def _images(seed: int, network: IntegerNetwork) -> np.ndarray:
+    """One of extremes, one all 0, one all largest, and others in between; uint8, shape (_IMAGES, C, H, W)."""
+    codes = random_codes(seed, network, _IMAGES)
+    codes[1], codes[2] = 0, network.largest_code
+    return codes

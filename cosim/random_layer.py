@@ -107,14 +107,16 @@ def random_array_layer(chance: np.random.Generator, config: Config, name: str, s
     terms = int(chance.choice(_EXTREME_TERMS if bounds.extreme else _TERMS)) if terms is None else terms
     if samples is None:
         samples = chance.integers(0, 1 << config.activation_bits, (16, *source.shape))
+    # All numbers at their limits at once, so that the widest sums meet the largest multiplier.
+    limit = bounds.extreme and not chance.integers(6)
     weight = _random_weight(chance, config, operator, (channels, terms * source.channels, height, width),
-                            bounds.extreme)
+                            limit or (bounds.extreme and not chance.integers(3)))
 
     sums = _sample_sums(operator, weight, samples, source.zero_point, stride, padding, terms)
     spread = np.maximum(sums.std(axis=0), 1)
     bias = np.rint(chance.normal(0, 0.5, channels) * spread - sums.mean(axis=0)).astype(np.int64)
     if bounds.extreme:
-        bias = _with_extreme_biases(chance, config, operator, weight, bias)
+        bias = _within_accumulators(chance, config, operator, weight, bias, limit or not chance.integers(4))
 
     zero_point, lower, upper = (0, contract.LOGIT_LOWER, contract.LOGIT_UPPER) if logits else \
         random_range(chance, config, bounds.extreme)
@@ -122,7 +124,7 @@ def random_array_layer(chance: np.random.Generator, config: Config, name: str, s
     largest_shift = 16 + int(np.floor(-np.log2(scale.max())))   # where the largest multiplier has 16 bits
     shift = int(chance.integers(8, min(largest_shift, 40) + 1))
     multiplier = np.maximum(scale * 2.0**shift, 1).astype(np.int32) * chance.choice([1, 1, -1], channels)
-    if bounds.extreme and not chance.integers(5):
+    if limit or (bounds.extreme and not chance.integers(5)):
         shift = int(chance.choice(_SHIFTS))
         largest = (1 << min(contract.MULTIPLIER_BITS, shift)) - 1
         multiplier = chance.choice([-largest, largest, 0, 1], channels)
@@ -150,7 +152,7 @@ def random_range(chance: np.random.Generator, config: Config, extreme: bool = Fa
 def _random_weight(chance: np.random.Generator, config: Config, operator: Operator, shape: tuple[int, ...],
                    extreme: bool) -> np.ndarray:
     exponents = config.shift_exponents if operator is Operator.SHIFT else 1
-    if extreme and not chance.integers(3):
+    if extreme:
         largest = 1 << exponents - 1
         ends = np.array([0, (1 << config.l1_weight_bits) - 1] if operator is Operator.L1 else [-largest, largest])
         # Every weight at one of the ends, or all of a channel at the same.
@@ -176,12 +178,13 @@ def _sample_sums(operator: Operator, weight: np.ndarray, samples: np.ndarray, ze
                            for channel in weight], axis=1)
 
 
-def _with_extreme_biases(chance: np.random.Generator, config: Config, operator: Operator, weight: np.ndarray,
-                         bias: np.ndarray) -> np.ndarray:
-    """The biases, at times some of them such that the accumulator can reach its very end."""
+def _within_accumulators(chance: np.random.Generator, config: Config, operator: Operator, weight: np.ndarray,
+                         bias: np.ndarray, extreme: bool) -> np.ndarray:
+    """The biases as accumulators allow them; if `extreme`, some let an accumulator reach its very end."""
     smallest, largest = contract.accumulator_range(operator, weight, np.zeros_like(bias), config.activation_bits)
     end, allowed = 1 << config.accumulator_bits - 1, (1 << contract.ACCUMULATOR_BITS - 1) - 1
     lowest, highest = np.maximum(-end - smallest, -allowed), np.minimum(end - 1 - largest, allowed)
-    if chance.integers(4):
-        return np.clip(bias, lowest, highest) if (lowest <= highest).all() else bias
-    return np.choose(chance.integers(0, 3, len(bias)), [bias, lowest, highest])
+    if (lowest > highest).any():    # the weights alone are too much
+        return bias
+    bias = np.clip(bias, lowest, highest)
+    return np.choose(chance.integers(0, 3, len(bias)), [bias, lowest, highest]) if extreme else bias

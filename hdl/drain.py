@@ -18,7 +18,8 @@ class Drain(wiring.Component):
     """Drains blocks in the order in which they were filled, alternating banks, while the array fills the other bank.
 
     Before each group of output channels it loads the group's biases and multipliers (``columns + 1`` cycles). A pixel
-    then takes a row of serial requantizers ``shift + 3`` cycles; `config.requantizers` rows take turns.
+    then takes a row of serial requantizers ``shift + 3`` cycles; `config.requantizers` rows take turns, so that up to a
+    pixel a cycle leaves the accumulators.
 
     Members
     -------
@@ -69,7 +70,7 @@ class Drain(wiring.Component):
         send, sent, written = Signal(), Signal(), Signal()
         m.d.comb += [
             blocks.descriptor.eq(layer), writer.descriptor.eq(layer),
-            self.accumulator_pixel.eq(pixel), self.results_group.eq(blocks.group),
+            self.accumulator_pixel.eq(pixel + sent), self.results_group.eq(blocks.group),
             self.busy.eq(1),
         ]
         m.d.sync += [
@@ -129,7 +130,6 @@ class Drain(wiring.Component):
                             m.next = "Wait"
                     with m.Else():
                         m.d.sync += pixel.eq(pixel + 1)
-                        m.next = "Read"
             with m.State("Flush"):
                 with m.If(under_way == 0):
                     m.d.comb += [blocks.advance.eq(1), writer.next_group.eq(1)]

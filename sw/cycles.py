@@ -115,11 +115,11 @@ class _Drain:
 
     def block(self, filled: int, group: int, pixels: int, group_end: bool) -> int:
         """The cycle in which the last pixel is read, of a block that is complete in cycle `filled`."""
-        send = max(self.ready, filled + 1)
+        send = max(self.ready, filled + 1) + 1      # the cycle in which the first pixel is read
         for _ in range(pixels):
             row = self.pixels % len(self.rows)
             self.pixels += 1
-            send = max(send + 2, self.rows[row])
+            send = max(send + 1, self.rows[row])
             self.written = self._write(max(send + self.layer["shift"] + REQUANTIZER, self.written + 1), group)
             self.rows[row] = self.written
         # The next group's parameters wait until this one's pixels are through.

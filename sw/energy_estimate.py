@@ -20,7 +20,7 @@ ADD, SHIFT = 0.03, 0.024
 #: additions; SHIFT shifts and adds; SIGN adds or subtracts.
 OPERATION = {"l1": 2 * ADD, "shift": SHIFT + ADD, "sign": ADD}
 
-#: Picojoules of a bit: the simulators behind ShiftAddNet and ShiftAddNAS take 3.7 pJ for 16 bits in a register file and
+#: Picojoules of a bit: the simulators behind ShiftAddNAS and ShiftAddLLM take 3.7 pJ for 16 bits in a register file and
 #: six times that in a global buffer, which here are the accumulators, and the memories of activations and weights.
 REGISTER_BIT = 3.7 / 16
 BUFFER_BIT = 6 * REGISTER_BIT

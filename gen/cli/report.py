@@ -19,20 +19,24 @@ def _configure(parser: ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument("--clock", type=float, metavar="MHZ", help="clock rate, for the images of a second")
     parser.add_argument("--json", metavar="FILE", help="where to write everything")
+    parser.add_argument("--html", metavar="FILE", help="where to write a page with plots, for a browser")
 
 
 def _run(arguments: Namespace) -> int:
     if arguments.clock is not None and not arguments.clock > 0:
         raise ArgumentError(f"--clock must be greater than 0, not {arguments.clock:g}")
     source = check_input(arguments.network)
-    if arguments.json:
-        check_output(arguments.json)
+    for output in filter(None, (arguments.json, arguments.html)):
+        check_output(output)
     from nomul.gen.presets import load_config
+    from nomul.sw.compile import compile_network
     from nomul.sw.network import IntegerNetwork
-    from nomul.sw.report import report
+    from nomul.sw.report import report_compiled
+    from nomul.sw.report_page import report_page
 
-    config = load_config(arguments.config)
-    result = report(IntegerNetwork.load(source), config)
+    config, network = load_config(arguments.config), IntegerNetwork.load(source)
+    compiled = compile_network(network, config)
+    result = report_compiled(network, compiled)
     show_layers(result)
     say(f"{result.network} on {config.name}, {config.lanes}×{config.columns} processing elements: {result.cycles} "
         f"cycles an image for {result.operations} operations, utilization {100 * result.utilization:.1f} %")
@@ -41,6 +45,9 @@ def _run(arguments: Namespace) -> int:
     if arguments.json:
         write_text(arguments.json, json.dumps(result.to_dict(), indent=1) + "\n")
         say(arguments.json)
+    if arguments.html:
+        write_text(arguments.html, report_page(network, compiled, arguments.clock))
+        say(arguments.html)
     return 0
 
 
@@ -61,4 +68,5 @@ def _row(layer: "LayerReport") -> dict[str, Any]:
 
 COMMAND = Command("report", "predict cycles, use of the array and memory traffic of a network, layer by layer",
                   ("nomul report adder.network --config demo",
-                   "nomul report lenet.network --config mnist --clock 100 --json report.json"), _configure, _run)
+                   "nomul report lenet.network --config mnist --clock 100 --json report.json --html report.html"),
+                  _configure, _run)

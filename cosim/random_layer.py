@@ -95,12 +95,7 @@ def random_array_layer(chance: np.random.Generator, config: Config, name: str, s
         operators += [Operator.SIGN] if operators == [Operator.L1, Operator.SHIFT] else []
         operator = Operator(chance.choice(operators))
     channels = int(chance.integers(1, bounds.channels + 1)) if channels is None else channels
-    if kernel is None:
-        height, width = (int(size) for size in chance.integers(1, bounds.kernel + 1, 2))
-        if bounds.extreme and chance.integers(2):
-            height = width = int(chance.choice(range(1, bounds.kernel + 1, 2)))
-    else:
-        height, width = kernel
+    height, width = _random_kernel(chance, bounds) if kernel is None else kernel
     padding = int(chance.integers(0, bounds.kernel // 2 + 1)) if padding is None else padding
     height, width = min(height, source.height + 2 * padding), min(width, source.width + 2 * padding)
     stride = int(chance.choice(_EXTREME_STRIDES if bounds.extreme else _STRIDES)) if stride is None else stride
@@ -117,17 +112,10 @@ def random_array_layer(chance: np.random.Generator, config: Config, name: str, s
     bias = np.rint(chance.normal(0, 0.5, channels) * spread - sums.mean(axis=0)).astype(np.int64)
     if bounds.extreme:
         bias = _within_accumulators(chance, config, operator, weight, bias, limit or not chance.integers(4))
-
     zero_point, lower, upper = (0, contract.LOGIT_LOWER, contract.LOGIT_UPPER) if logits else \
         random_range(chance, config, bounds.extreme)
-    scale = np.clip(chance.uniform(0.1, 0.6, channels) * (upper - lower) / spread, 2.0**-contract.MAX_SHIFT, 0.99)
-    largest_shift = 16 + int(np.floor(-np.log2(scale.max())))   # where the largest multiplier has 16 bits
-    shift = int(chance.integers(8, min(largest_shift, 40) + 1))
-    multiplier = np.maximum(scale * 2.0**shift, 1).astype(np.int32) * chance.choice([1, 1, -1], channels)
-    if limit or (bounds.extreme and not chance.integers(5)):
-        shift = int(chance.choice(_SHIFTS))
-        largest = (1 << min(contract.MULTIPLIER_BITS, shift)) - 1
-        multiplier = chance.choice([-largest, largest, 0, 1], channels)
+    multiplier, shift = _random_scale(chance, (upper - lower) / spread,
+                                      limit or (bounds.extreme and not chance.integers(5)))
     output = Tensor(channels, contract.output_size(source.height, height, stride, padding),
                     contract.output_size(source.width, width, stride, padding), zero_point,
                     int(chance.integers(-6, 3)))
@@ -147,6 +135,26 @@ def random_range(chance: np.random.Generator, config: Config, extreme: bool = Fa
         return 0, 0, int(chance.choice([largest, largest - largest // 4]))
     zero_point = min(1 << config.activation_bits - 1, largest_zero)
     return zero_point, int(chance.choice([0, zero_point])), largest
+
+
+def _random_kernel(chance: np.random.Generator, bounds: Bounds) -> tuple[int, int]:
+    """Any height and width, or, if `extreme`, often a square of an odd number, as real networks have them."""
+    height, width = (int(size) for size in chance.integers(1, bounds.kernel + 1, 2))
+    if bounds.extreme and chance.integers(2):
+        height = width = int(chance.choice(range(1, bounds.kernel + 1, 2)))
+    return height, width
+
+
+def _random_scale(chance: np.random.Generator, wanted: np.ndarray, extreme: bool) -> tuple[np.ndarray, int]:
+    """Multipliers and shift, whose scales are somewhat below those that are wanted; or at their limits."""
+    if extreme:
+        shift = int(chance.choice(_SHIFTS))
+        largest = (1 << min(contract.MULTIPLIER_BITS, shift)) - 1
+        return chance.choice([-largest, largest, 0, 1], len(wanted)), shift
+    scale = np.clip(chance.uniform(0.1, 0.6, len(wanted)) * wanted, 2.0**-contract.MAX_SHIFT, 0.99)
+    largest_shift = 16 + int(np.floor(-np.log2(scale.max())))   # where the largest multiplier has 16 bits
+    shift = int(chance.integers(8, min(largest_shift, contract.MAX_SHIFT) + 1))
+    return np.maximum(scale * 2.0**shift, 1).astype(np.int32) * chance.choice([1, 1, -1], len(wanted)), shift
 
 
 def _random_weight(chance: np.random.Generator, config: Config, operator: Operator, shape: tuple[int, ...],

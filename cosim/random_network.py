@@ -17,6 +17,8 @@ __all__ = ["RandomNetworkError", "random_codes", "random_network"]
 _ATTEMPTS = 200
 #: Attempts until the bounds become smaller.
 _PATIENCE = 8
+#: Largest shifts of a residual add: of an operand, and of the sum.
+_LEFT_SHIFT, _SUM_SHIFT = 15, 31
 #: Images for which outputs spread over their range.
 _SAMPLES = 8
 
@@ -160,12 +162,14 @@ class _Builder:
 
     def add(self, first: str, second: str) -> None:
         one, other = self.tensors[first], self.tensors[second]
-        finer = int(self.chance.integers(0, 6 if self.bounds.extreme else 2))
-        step = min(one.exponent, other.exponent) - finer
-        shift = int(self.chance.integers(0, 13 if self.bounds.extreme else 4))
+        apart = abs(one.exponent - other.exponent)
         # A tiny map may have clipped the kernel; and after many sums two tensors may be too far apart.
-        if one.shape != other.shape or max(one.exponent, other.exponent) - step > 15:
+        if one.shape != other.shape or apart > _LEFT_SHIFT:
             return
+        extreme = self.bounds.extreme and not self.chance.integers(3)
+        finer = int(self.chance.integers(0, _LEFT_SHIFT - apart + 1 if extreme else 2))
+        shift = int(self.chance.integers(0, _SUM_SHIFT + 1 if extreme else 4))
+        step = min(one.exponent, other.exponent) - finer
         zero_point, lower, upper = random_range(self.chance, self.config, self.bounds.extreme)
         self.append(Add(self.name("add"), (first, second), (one.exponent - step, other.exponent - step), shift, lower,
                         upper, Tensor(*one.shape, zero_point, step + shift)))

@@ -34,7 +34,7 @@ _CLASSES = 10
 #: Enough for batch norms and steps to be of the size that they have in a trained network.
 _IMAGES = 8
 #: Rows that there may be, and the part of the cycles that more rows must save to be worth their area.
-_REQUANTIZERS, _WORTH = (1, 2, 4, 8), 0.01
+_REQUANTIZERS, _WORTH = (1, 2, 4, 8, 16), 0.01
 
 
 class BenchError(NomulError):
@@ -102,8 +102,8 @@ def compile_fitting(network: IntegerNetwork, largest: Config, *, choose_requanti
     largest : Config
         Lanes, columns, and limits of the memories.
     choose_requantizers : bool
-        Whether there are the fewest rows of requantizers, of 1, 2, 4 and 8, that take at most 1 % more cycles than the
-        best; otherwise there are those of `largest`.
+        Whether there are the fewest rows of requantizers, of 1, 2, 4, 8 and 16, that take at most 1 % more cycles than
+        the best; otherwise there are those of `largest`.
 
     Raises
     ------
@@ -112,9 +112,11 @@ def compile_fitting(network: IntegerNetwork, largest: Config, *, choose_requanti
     """
     compiled = compile_network(network, replace(largest, operators=_operators(network)))
     config = _fitted(network, compiled)
-    if choose_requantizers:
-        config = replace(config, requantizers=_worthwhile(compiled))
-    return compile_network(network, config)
+    if not choose_requantizers:
+        return compile_network(network, config)
+    choices = [compile_network(network, replace(config, requantizers=rows)) for rows in _REQUANTIZERS]
+    cycles = [sum(layer.total for layer in predict(choice)) for choice in choices]
+    return next(choice for choice, total in zip(choices, cycles, strict=True) if total <= (1 + _WORTH) * min(cycles))
 
 
 def _operators(network: IntegerNetwork) -> tuple[str, ...]:
@@ -144,9 +146,3 @@ def _accumulator_bits(network: IntegerNetwork) -> int:
             ends = contract.accumulator_range(layer.operator, layer.weight, layer.bias, network.activation_bits)
             bits = max(bits, *(contract.signed_bits(*each) for each in zip(*ends, strict=True)))
     return bits
-
-
-def _worthwhile(compiled: CompiledNetwork) -> int:
-    cycles = {rows: sum(layer.total for layer in predict(replace(
-        compiled, config=replace(compiled.config, requantizers=rows)))) for rows in _REQUANTIZERS}
-    return next(rows for rows, total in cycles.items() if total <= (1 + _WORTH) * min(cycles.values()))

@@ -14,7 +14,7 @@ from nomul.gen.spec.latency import ACCUMULATOR, ISSUE, REQUANTIZER, VECTOR, arra
 from nomul.gen.spec.program import DESCRIPTOR_WORDS, Destination, Mode, Opcode
 from nomul.sw.compiled import CompiledNetwork
 
-__all__ = ["LayerCycles", "array_cycles", "predict"]
+__all__ = ["LayerCycles", "array_cycles", "best_block", "predict"]
 
 #: Fetching a descriptor and starting its engine.
 _FETCH = DESCRIPTOR_WORDS + 3
@@ -84,6 +84,18 @@ def array_cycles(layer: dict[str, int], config: Config) -> LayerCycles:
         free[number % 2] = drain.block(filled, group, pixels, group_end) + 1
     end = drain.ready - config.columns - 2      # of the last flush, from where the next group would begin
     return LayerCycles(busy, weights, accumulators, end - ready + 1, _FETCH)
+
+
+def best_block(layer: dict[str, int], config: Config) -> int:
+    """The block with which an ARRAY layer takes the fewest cycles, of those that divide its pixels as evenly as can be.
+
+    Large ones leave time to load weights; small ones leave little to drain at the layer's end.
+    """
+    pixels = layer["output_pixels"]
+    smallest = min(pixels, config.columns + 1, config.block_pixels)
+    counts = range(-(-pixels // config.block_pixels), -(-pixels // smallest) + 1)
+    return min(sorted({-(-pixels // count) for count in counts}, reverse=True),
+               key=lambda block: array_cycles({**layer, "block": block}, config).total)
 
 
 def _blocks(layer: dict[str, int]) -> Iterator[tuple[int, int, bool]]:

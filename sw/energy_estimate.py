@@ -8,7 +8,6 @@ layers and networks can be compared with each other by this, not with a chip.
 from dataclasses import dataclass
 
 from nomul.gen.spec.config import Config
-from nomul.sw.network import ArrayLayer, Layer
 from nomul.sw.report import LayerReport
 
 __all__ = ["ADD", "BUFFER_BIT", "OPERATION", "REGISTER_BIT", "SHIFT", "LayerEnergy", "estimate"]
@@ -49,16 +48,14 @@ class LayerEnergy:
         return self.operations + self.activations + self.weights + self.accumulators
 
 
-def estimate(layer: Layer, counted: LayerReport, config: Config) -> LayerEnergy:
-    """The energy of a layer of which `nomul.sw.report` has counted operations and traffic.
+def estimate(layer: LayerReport, config: Config) -> LayerEnergy:
+    """The energy of a layer whose operations and traffic are counted.
 
-    A weight is read once for every block of output pixels; a column's sum is read and written in every busy cycle of
-    the array. The vector engine adds or compares in each lane and busy cycle.
+    A column's sum is read and written in every busy cycle of the array. The vector engine adds or compares in each lane
+    and busy cycle.
     """
-    activations = (counted.bits_read + counted.bits_written) * BUFFER_BIT
-    if not isinstance(layer, ArrayLayer):
-        return LayerEnergy(counted.cycles.busy * config.lanes * ADD, activations, 0, 0)
-    blocks = -(-layer.output.height * layer.output.width // config.block_pixels)
-    return LayerEnergy(counted.operations * OPERATION[counted.kind], activations,
-                       counted.weight_bits * blocks * BUFFER_BIT,
-                       2 * counted.cycles.busy * config.columns * config.accumulator_bits * REGISTER_BIT)
+    busy, traffic = layer.cycles.busy, (layer.bits_read + layer.bits_written) * BUFFER_BIT
+    if layer.kind not in OPERATION:
+        return LayerEnergy(busy * config.lanes * ADD, traffic, 0, 0)
+    return LayerEnergy(layer.operations * OPERATION[layer.kind], traffic, layer.weight_bits_read * BUFFER_BIT,
+                       2 * busy * config.columns * config.accumulator_bits * REGISTER_BIT)

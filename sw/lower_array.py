@@ -8,7 +8,7 @@ from nomul.gen.spec.config import Config
 from nomul.gen.spec.operators import Operator, WeightError, encode, fold, pad_weight
 from nomul.gen.spec.program import MULTIPLIER_BITS, Destination, Opcode
 from nomul.gen.spec.registers import Region, word_bytes
-from nomul.sw.cycles import array_cycles
+from nomul.sw.cycles import best_block
 from nomul.sw.lower_window import address, window_fields
 from nomul.sw.network import ArrayLayer, Tensor
 
@@ -59,21 +59,9 @@ def lower_array(layer: ArrayLayer, source: Tensor, placed: dict[str, int], targe
         descriptor |= {"destination": Destination.ACTIVATIONS, "output_base": target["base"],
                        "output_pixel_step": target["channel_words"]}
     weight = _all_weights(layer, source, groups * config.columns, words * config.lanes, config)
-    descriptor["block"] = _best_block(descriptor, config)
+    descriptor["block"] = best_block(descriptor, config)
     return LoweredArray(descriptor, _weight_words(layer.operator, weight, groups, config),
                         _parameter_words(layer, weight, source.zero_point, config))
-
-
-def _best_block(descriptor: dict[str, int], config: Config) -> int:
-    """The block with which the layer takes the fewest cycles, of those that divide its pixels as evenly as can be.
-
-    Large ones leave time to load weights; small ones leave little to drain at the layer's end.
-    """
-    pixels = descriptor["output_pixels"]
-    smallest = min(pixels, config.columns + 1, config.block_pixels)
-    counts = range(-(-pixels // config.block_pixels), -(-pixels // smallest) + 1)
-    return min(sorted({-(-pixels // count) for count in counts}, reverse=True),
-               key=lambda block: array_cycles({**descriptor, "block": block}, config).total)
 
 
 def _all_weights(layer: ArrayLayer, source: Tensor, columns: int, lanes: int, config: Config) -> np.ndarray:

@@ -28,8 +28,9 @@ class LayerReport:
         What it takes.
     utilization : float
         Operations by those that the array could do in these cycles, 0 to 1.
-    weight_bits : int
-        In the weight memory, unused lanes and columns included.
+    weight_bits, weight_bits_read : int
+        In the weight memory, unused lanes and columns included; and those that are read there, each once for every
+        block of output pixels.
     bits_read, bits_written : int
         Of the activation memory.
     """
@@ -41,6 +42,7 @@ class LayerReport:
     cycles: LayerCycles
     utilization: float
     weight_bits: int
+    weight_bits_read: int
     bits_read: int
     bits_written: int
 
@@ -114,15 +116,17 @@ def report_compiled(network: IntegerNetwork, compiled: CompiledNetwork) -> Repor
 
 
 def _layer(layer: Layer, cycles: LayerCycles, descriptor: dict[str, int], compiled: CompiledNetwork) -> LayerReport:
-    config, operations, weight_words, kind = compiled.config, 0, 0, layer.kind
+    config, operations, weight_words, blocks, kind = compiled.config, 0, 0, 0, layer.kind
     if isinstance(layer, ArrayLayer):
         operations = layer.weight.size * layer.output.height * layer.output.width
         weight_words = descriptor["groups"] * descriptor["tiles"] * config.columns
+        blocks = -(-descriptor["output_pixels"] // descriptor["block"])
         kind = layer.operator.key
     written = _words(compiled.tensors.get(layer.name), config)
     return LayerReport(layer.name, kind, "×".join(map(str, layer.output.shape)), operations, cycles,
                        operations / (cycles.total * config.lanes * config.columns),
-                       weight_words * config.weight_word_bits, cycles.busy * config.activation_word_bits, written)
+                       weight_words * config.weight_word_bits, blocks * weight_words * config.weight_word_bits,
+                       cycles.busy * config.activation_word_bits, written)
 
 
 def _words(place: dict[str, int] | None, config: Config) -> int:

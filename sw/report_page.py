@@ -18,7 +18,7 @@ _STYLE = """
 @media (prefers-color-scheme: dark) { :root { --page: #1a1a19; --ink: #f2f1ec; --muted: #a9a8a1; --rule: #3a3a37;
   --card: #262624; --busy: #3987e5; --weights: #d95926; --accumulators: #199e70; --drain: #c98500; --fetch: #9085e9;
   --tensor: #1f4878; } }
-body { background: var(--page); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; max-width: 1260px;
+body { background: var(--page); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; max-width: 1320px;
   margin: 0 auto; padding: 24px 20px 60px; }
 h1 { font-size: 26px; margin: 0; } h2 { font-size: 18px; margin: 40px 0 4px; }
 p { color: var(--muted); margin: 2px 0 12px; max-width: 75ch; }
@@ -48,7 +48,7 @@ def report_page(network: IntegerNetwork, compiled: CompiledNetwork, clock_mhz: f
         For the images of a second.
     """
     report, config = report_compiled(network, compiled), compiled.config
-    energies = [estimate(*each, config) for each in zip(network.layers, report.layers, strict=True)]
+    energies = [estimate(layer, config) for layer in report.layers]
     tensors = lifetimes(network, compiled)
     name = escape(f"{network.name} on {config.name}")
     style = _STYLE + "".join(f".{cause} {{ fill: var(--{cause}); }}\n" for cause in CAUSES)
@@ -123,5 +123,6 @@ def _row(number: int, layer: LayerReport, energy: LayerEnergy) -> dict[str, str]
     return {"#": str(number), "layer": layer.name, "kind": layer.kind.replace("_", " "), "output": layer.output,
             "operations": f"{layer.operations:,}", "cycles": f"{layer.cycles.total:,}", **spent,
             "use, %": f"{100 * layer.utilization:.1f}" if layer.operations else "",
-            "weight bits": f"{layer.weight_bits:,}", "bits read": f"{layer.bits_read:,}",
-            "bits written": f"{layer.bits_written:,}", "energy, nJ": f"{energy.total / 1e3:,.2f}"}
+            "weight bits": f"{layer.weight_bits:,}", "weight bits read": f"{layer.weight_bits_read:,}",
+            "bits read": f"{layer.bits_read:,}", "bits written": f"{layer.bits_written:,}",
+            "energy, nJ": f"{energy.total / 1e3:,.2f}"}

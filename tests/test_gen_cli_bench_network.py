@@ -61,7 +61,7 @@ def test_the_simulation_takes_the_predicted_cycles_and_a_wrong_bit_is_an_error(t
     (("mlp", "--lanes", "4", "--columns", "4", "--kind", "conv"), "unknown kind 'conv'; known are adder, shift-q"),
     (("mlp", "--lanes", "12", "--columns", "4"), "lanes must be one of 2, 4, 8, 16, 32, 64, not 12"),
     (("mlp", "--lanes", "4", "--columns", "0"), "columns must be one of 2, 4, 8, 16, 32, 64, not 0"),
-    (("mlp", "--lanes", "4", "--columns", "4", "--requantizers", "9"), "requantizers must be 1 to 8, not 9"),
+    (("mlp", "--lanes", "4", "--columns", "4", "--requantizers", "33"), "requantizers must be 1 to 32, not 33"),
     (("mlp", "--lanes", "4", "--columns", "4", "--json", "none/x.json"), "no folder none to write x.json into"),
 ])
 def test_mistake_is_one_line(arguments, message, tmp_path, monkeypatch, capsys):

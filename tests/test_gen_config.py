@@ -80,7 +80,7 @@ def test_hash_is_sixteen_digits_and_the_same_in_every_process():
     ({"tree_levels_per_register": 7}, "configuration 'x': tree_levels_per_register must be 0 to 6, not 7"),
     ({"accumulator_bits": 48}, "configuration 'x': accumulator_bits must be 12 to 40, not 48"),
     ({"block_pixels": 0}, "configuration 'x': block_pixels must be 1 to 256, not 0"),
-    ({"requantizers": 0}, "configuration 'x': requantizers must be 1 to 8, not 0"),
+    ({"requantizers": 0}, "configuration 'x': requantizers must be 1 to 32, not 0"),
     ({"program_layers": 0}, "configuration 'x': program_layers must be 1 to 1024, not 0"),
     ({"weight_words": 1 << 21}, "configuration 'x': weight_words must be 4 to 1048576, not 2097152"),
     ({"parameter_words": "many"}, "configuration 'x': parameter_words must be 4 to 65536, not 'many'"),

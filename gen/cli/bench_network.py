@@ -29,8 +29,8 @@ def _configure(parser: ArgumentParser) -> None:
     parser.add_argument("--kind", default="adder", metavar="KIND",
                         help="kind of all layers, such as adder, shift-q, shiftadd or sign (default: %(default)s)")
     parser.add_argument("--requantizers", type=int, metavar="R",
-                        help="rows of requantizers (default: the smallest of 1, 2, 4 and 8 within 1 %% of the fewest "
-                             "cycles)")
+                        help="rows of requantizers (default: the fewest of 1, 2, 4, 8 and 16 that take at most 1 %% "
+                             "more cycles than the best)")
     parser.add_argument("--simulate", action="store_true",
                         help="run one image on the simulated accelerator, count its cycles and compare its logits with "
                              "the golden model's; the first time for a configuration takes a minute")

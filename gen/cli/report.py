@@ -63,7 +63,8 @@ def _row(layer: "LayerReport") -> dict[str, Any]:
             "cycles": cycles.total, "busy": cycles.busy, "weights": cycles.weights,
             "accumulators": cycles.accumulators, "drain": cycles.drain, "fetch": cycles.fetch,
             "utilization, %": f"{100 * layer.utilization:.1f}" if layer.operations else "",
-            "weight bits": layer.weight_bits, "bits read": layer.bits_read, "bits written": layer.bits_written}
+            "weight bits": layer.weight_bits, "weight bits read": layer.weight_bits_read,
+            "bits read": layer.bits_read, "bits written": layer.bits_written}
 
 
 COMMAND = Command("report", "predict cycles, use of the array and memory traffic of a network, layer by layer",

@@ -162,12 +162,12 @@ class _Builder:
 
     def add(self, first: str, second: str) -> None:
         one, other = self.tensors[first], self.tensors[second]
-        apart = abs(one.exponent - other.exponent)
+        room = _LEFT_SHIFT - abs(one.exponent - other.exponent)
         # A tiny map may have clipped the kernel; and after many sums two tensors may be too far apart.
-        if one.shape != other.shape or apart > _LEFT_SHIFT:
+        if one.shape != other.shape or room < 0:
             return
         extreme = self.bounds.extreme and not self.chance.integers(3)
-        finer = int(self.chance.integers(0, _LEFT_SHIFT - apart + 1 if extreme else 2))
+        finer = int(self.chance.integers(0, 1 + (room if extreme else min(room, 1))))
         shift = int(self.chance.integers(0, _SUM_SHIFT + 1 if extreme else 4))
         step = min(one.exponent, other.exponent) - finer
         zero_point, lower, upper = random_range(self.chance, self.config, self.bounds.extreme)

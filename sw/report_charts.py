@@ -69,8 +69,9 @@ def roofline_chart(report: Report) -> str:
     points = [(layer.operations / layer.bits_read, layer.operations / layer.cycles.total, number)
               for number, layer in enumerate(report.layers, start=1) if layer.operations]
     left, right, top, bottom = 76, _WIDTH - 20, 20, 340
-    x_marks = _powers([4 * limit / word, *(x for x, _, _ in points)])
-    y_marks = _powers([1.5 * limit, *(y for _, y, _ in points)])
+    # With room around the place where the limits meet.
+    x_marks = _powers([0.5 * limit / word, 4 * limit / word, *(x for x, _, _ in points)])
+    y_marks = _powers([0.5 * limit, 1.5 * limit, *(y for _, y, _ in points)])
     across, up = Axis(x_marks, left, right), Axis(y_marks, bottom, top)
     parts = []
     for mark in x_marks:

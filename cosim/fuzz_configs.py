@@ -58,7 +58,7 @@ def random_config(seed: int) -> Config:
             "l1_minimum": bool(chance.integers(2)), "leaf_register": bool(chance.integers(2)),
             "tree_levels_per_register": int(chance.integers(0, 4)),
             "accumulator_bits": int(chance.choice([16, 20, 24, 32, 40])),
-            "block_pixels": int(chance.choice([1, 2, 5, 16, 64])), "requantizers": int(chance.integers(1, 9)),
+            "block_pixels": int(chance.choice([1, 2, 5, 16, 64])), "requantizers": int(chance.integers(1, 17)),
             "frame_bytes": int(chance.choice([64, 128, 1024])),
         }
         try:

@@ -102,10 +102,10 @@ def random_array_layer(chance: np.random.Generator, config: Config, name: str, s
     terms = int(chance.choice(_EXTREME_TERMS if bounds.extreme else _TERMS)) if terms is None else terms
     if samples is None:
         samples = chance.integers(0, 1 << config.activation_bits, (16, *source.shape))
-    # All numbers at their limits at once, so that the widest sums meet the largest multiplier.
+    # All numbers at their limits at once, so that the widest sums meet the largest scale.
     limit = bounds.extreme and not chance.integers(6)
     weight = _random_weight(chance, config, operator, (channels, terms * source.channels, height, width),
-                            limit or (bounds.extreme and not chance.integers(3)))
+                            limit or (bounds.extreme and not chance.integers(3)), alike=limit)
 
     sums = _sample_sums(operator, weight, samples, source.zero_point, stride, padding, terms)
     spread = np.maximum(sums.std(axis=0), 1)
@@ -114,8 +114,9 @@ def random_array_layer(chance: np.random.Generator, config: Config, name: str, s
         bias = _within_accumulators(chance, config, operator, weight, bias, limit or not chance.integers(4))
     zero_point, lower, upper = (0, contract.LOGIT_LOWER, contract.LOGIT_UPPER) if logits else \
         random_range(chance, config, bounds.extreme)
-    multiplier, shift = _random_scale(chance, (upper - lower) / spread,
-                                      limit or (bounds.extreme and not chance.integers(5)))
+    extreme_shifts = (contract.MULTIPLIER_BITS,) if limit else \
+        _SHIFTS if bounds.extreme and not chance.integers(5) else ()
+    multiplier, shift = _random_scale(chance, (upper - lower) / spread, extreme_shifts)
     output = Tensor(channels, contract.output_size(source.height, height, stride, padding),
                     contract.output_size(source.width, width, stride, padding), zero_point,
                     int(chance.integers(-6, 3)))
@@ -145,10 +146,11 @@ def _random_kernel(chance: np.random.Generator, bounds: Bounds) -> tuple[int, in
     return height, width
 
 
-def _random_scale(chance: np.random.Generator, wanted: np.ndarray, extreme: bool) -> tuple[np.ndarray, int]:
-    """Multipliers and shift, whose scales are somewhat below those that are wanted; or at their limits."""
-    if extreme:
-        shift = int(chance.choice(_SHIFTS))
+def _random_scale(chance: np.random.Generator, wanted: np.ndarray,
+                  extreme_shifts: tuple[int, ...]) -> tuple[np.ndarray, int]:
+    """Multipliers and shift, whose scales are somewhat below those that are wanted; or at limits, with such a shift."""
+    if extreme_shifts:
+        shift = int(chance.choice(extreme_shifts))
         largest = (1 << min(contract.MULTIPLIER_BITS, shift)) - 1
         return chance.choice([-largest, largest, 0, 1], len(wanted)), shift
     scale = np.clip(chance.uniform(0.1, 0.6, len(wanted)) * wanted, 2.0**-contract.MAX_SHIFT, 0.99)
@@ -158,14 +160,14 @@ def _random_scale(chance: np.random.Generator, wanted: np.ndarray, extreme: bool
 
 
 def _random_weight(chance: np.random.Generator, config: Config, operator: Operator, shape: tuple[int, ...],
-                   extreme: bool) -> np.ndarray:
+                   extreme: bool, alike: bool) -> np.ndarray:
+    """Any weights, or, if `extreme`, each at one of its ends; if `alike`, all of a channel at the same one."""
     exponents = config.shift_exponents if operator is Operator.SHIFT else 1
     if extreme:
         largest = 1 << exponents - 1
         ends = np.array([0, (1 << config.l1_weight_bits) - 1] if operator is Operator.L1 else [-largest, largest])
-        # Every weight at one of the ends, or all of a channel at the same.
-        alike = (shape[0], 1, 1, 1) if chance.integers(2) else shape
-        return np.broadcast_to(chance.choice(ends, alike), shape)
+        same = alike or chance.integers(2)
+        return np.broadcast_to(chance.choice(ends, (shape[0], 1, 1, 1) if same else shape), shape)
     if operator is Operator.L1:
         return chance.integers(0, 1 << config.l1_weight_bits, shape)
     if operator is Operator.SIGN and config.unified:

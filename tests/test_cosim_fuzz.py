@@ -16,6 +16,7 @@ from nomul.gen.cli import main
 from nomul.gen.presets import load_config
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import Mode, Opcode, pack
+from nomul.sw import compile as compiler
 from nomul.sw import golden
 from nomul.sw.compile import CompileError
 from nomul.sw.driver.board import Board
@@ -90,10 +91,14 @@ def test_command_tells_and_keeps_the_small_network_and_exits_with_1(tmp_path, mo
     assert small.input.shape == codes.shape[1:]
     assert Config.from_toml(f"{stem}.toml") == TINY
     assert Checker(TINY).fails(small, codes)
+    cosim = ["cosim", f"{stem}.network", "--config", f"{stem}.toml", "--images", f"{stem}.npy", "--trace-tensors"]
     again = result["failure"]["command"].split()[1:]
     assert main(again) == 1
+    monkeypatch.setattr(compiler, "compile_network", fuzzer.compile_network)
+    assert main(cosim) == 1
     monkeypatch.undo()
     assert main(again) == 0
+    assert main(cosim) == 0
     assert f"no difference in 1 networks, seeds {seed} to {seed}" in capsys.readouterr().out
 
 

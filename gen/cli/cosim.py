@@ -1,5 +1,6 @@
 """`nomul cosim`: the golden model against simulated hardware, bit by bit."""
 
+import re
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMAND"]
 
+_NUMBER = re.compile(r"-?\d+")
+
 
 def _configure(parser: ArgumentParser) -> None:
     parser.add_argument("network", metavar="NETWORK", help="file that `nomul quantize` wrote")
     add_config(parser)
-    parser.add_argument("--images", type=int, default=100, metavar="N",
+    parser.add_argument("--images", default="100", metavar="N|FILE.npy",
                         help="how many images: test images of the data set whose shape the network takes, if it is "
-                             "there; random codes beyond those or otherwise (default: %(default)s)")
+                             "there; random codes beyond those or otherwise (default: %(default)s); or a file of "
+                             "images, as `nomul fuzz --keep` writes it")
     parser.add_argument("--trace-tensors", action="store_true",
                         help="compare the output of every layer, not only the logits, and name the first difference "
                              "by image, layer, channel and pixel")
@@ -53,8 +57,9 @@ def _run(arguments: Namespace) -> int:
     source = check_input(arguments.network)
     if arguments.json:
         check_output(arguments.json)
-    if arguments.images < 1:
-        raise ArgumentError(f"--images must be at least 1, not {arguments.images}")
+    count = int(arguments.images) if _NUMBER.fullmatch(arguments.images) else None
+    if count is not None and count < 1:
+        raise ArgumentError(f"--images must be at least 1, not {count}")
     from nomul.cosim.link import SimulationLink
     from nomul.cosim.netlist import netlist_model
     from nomul.gen.presets import load_config
@@ -64,7 +69,9 @@ def _run(arguments: Namespace) -> int:
 
     config = load_config(arguments.config)
     network = IntegerNetwork.load(source)
-    compiled, codes = compile_network(network, config), _codes(network, arguments.images)
+    codes = _codes(network, count) if count else load_images(arguments.images, network.input,
+                                                             network.activation_bits).codes
+    compiled = compile_network(network, config)
     form = f"the {arguments.netlist} netlist of {config.name}" if arguments.netlist else config.name
     with working(f"build the simulator of {form} (once for a configuration)"):
         link = SimulationLink(config, model=netlist_model(config, arguments.netlist) if arguments.netlist else None)

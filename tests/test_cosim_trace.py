@@ -173,3 +173,10 @@ def test_command_counts_tensors_and_says_1_and_where_the_first_difference_is(net
     assert [first[key] for key in ("image", "layer", "channel", "y", "x")] == [2, "sign", 4, 1, 0]
     assert first["golden"] ^ first["hardware"] == 5
     assert "image 2, layer sign, channel 4, pixel (y 1, x 0): golden " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("images", "message"), [("0", "--images must be at least 1, not 0"), ("-3", "not -3"),
+                                                 ("none.npy", "no file none.npy; check the path")])
+def test_images_are_a_number_of_at_least_1_or_a_file(network, images, message, capsys):
+    assert main(["cosim", str(network), "--config", "tiny", f"--images={images}"]) == 2
+    assert message in capsys.readouterr().err

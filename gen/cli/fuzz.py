@@ -33,11 +33,13 @@ def _configure(parser: ArgumentParser) -> None:
     parser.add_argument("--json", metavar="FILE", help="where to write the result")
 
 
-def _configs(arguments: Namespace) -> "list[Config]":
+def _configs(arguments: Namespace) -> "dict[str, Config]":
+    """Configurations by what stands for them on a command line."""
     from nomul.cosim.fuzz_configs import fixed_configs, named_config, random_config
 
-    chosen = [named_config(name) for name in arguments.config] or fixed_configs()
-    return chosen + [random_config(arguments.seed + number) for number in range(arguments.configs)]
+    chosen = {name: named_config(name) for name in arguments.config} or {one.name: one for one in fixed_configs()}
+    others = [random_config(arguments.seed + number) for number in range(arguments.configs)]
+    return chosen | {one.name: one for one in others}
 
 
 def _run(arguments: Namespace) -> int:
@@ -52,13 +54,14 @@ def _run(arguments: Namespace) -> int:
 
     configs = _configs(arguments)
     with progress("random networks") as update:
-        counts, failure = fuzz(configs, arguments.networks, arguments.seed, update)
-    rows = [{"config": config.name, "processing elements": f"{config.lanes}×{config.columns}", **asdict(count)}
-            for config, count in zip(configs, counts, strict=True)]
+        counts, failure = fuzz(list(configs.values()), arguments.networks, arguments.seed, update)
+    rows = [{"config": name, "processing elements": f"{config.lanes}×{config.columns}", **asdict(count)}
+            for (name, config), count in zip(configs.items(), counts, strict=True)]
     show_table([list(row.values()) for row in rows], list(rows[0]))
     result = {"seed": arguments.seed, "networks": sum(count.networks for count in counts),
-              "configurations": [row | {"hash": config.hash} for row, config in zip(rows, configs, strict=True)],
-              "failure": _tell(failure) if failure else None}
+              "configurations": [row | {"hash": config.hash}
+                                 for row, config in zip(rows, configs.values(), strict=True)],
+              "failure": _tell(failure, configs) if failure else None}
     if failure and arguments.keep:
         _keep(failure, Path(arguments.keep))
     if not failure:
@@ -69,13 +72,14 @@ def _run(arguments: Namespace) -> int:
     return int(failure is not None)
 
 
-def _tell(failure: "Failure") -> dict[str, Any]:
+def _tell(failure: "Failure", configs: "dict[str, Config]") -> dict[str, Any]:
     """Prints the failure, and gives it as JSON has it."""
-    again = f"nomul fuzz --networks 1 --seed {failure.seed} --config {failure.config.name}"
-    say(f"seed {failure.seed} on {failure.config.name}: {failure.reason}")
+    name = next(name for name, config in configs.items() if config is failure.config)
+    again = f"nomul fuzz --networks 1 --seed {failure.seed} --config {name}"
+    say(f"seed {failure.seed} on {name}: {failure.reason}")
     say(f"again: {again}")
-    say(f"shrunk to {len(failure.codes)} image of {'×'.join(map(str, failure.network.input.shape))}: "
-        f"{failure.small_reason}")
+    say(f"shrunk to {len(failure.codes)} image{'s' if len(failure.codes) > 1 else ''} of "
+        f"{'×'.join(map(str, failure.network.input.shape))}: {failure.small_reason}")
     for row in failure.network.summary():
         say("  " + ", ".join(f"{key} {value}" for key, value in row.items()))
     return {"seed": failure.seed, "config": failure.config.to_dict(), "reason": failure.reason, "command": again,

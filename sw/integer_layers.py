@@ -1,5 +1,6 @@
 """Integer layers from trained ones: grids by the calibration's samples, weights as codes, batch norms folded."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -120,12 +121,12 @@ class LayerBuilder:
             # Twice the range seen, for images that are not among the calibration's.
             covering = covering_exponent(2 * float(np.abs(sample).max()), contract.LOGIT_UPPER)
             output = Tensor(*_map_shape(sample), exponent=max(at_least, covering))
-            lower, upper = 0 if step.relu else contract.LOGIT_LOWER, contract.LOGIT_UPPER
+            lower, largest = 0 if step.relu else contract.LOGIT_LOWER, contract.LOGIT_UPPER
         else:
-            output, lower, upper = self._grid(step.name, sample, at_least), 0, self.largest[step.name]
+            output, lower, largest = self._grid(step.name, sample, at_least), 0, self.largest[step.name]
         scaled = requantization(codes, affine, output.exponent)
         return ArrayLayer(step.name, step.inputs[0], operator, codes.weight, scaled.bias, scaled.multiplier,
-                          scaled.shift, stride, padding, lower, upper, output, terms)
+                          scaled.shift, stride, padding, lower, _upper(step, output, largest), output, terms)
 
     def _codes(self, step: Step, layer: ArrayModule, source: Tensor) -> tuple[Operator, Codes]:
         """A layer's operator, and its weights as integers (O, terms·C, KH, KW)."""
@@ -148,9 +149,16 @@ class LayerBuilder:
         output = self._grid(step.name, sample, finest)
         left = sources[0].exponent - finest, sources[1].exponent - finest
         add = Add(step.name, (step.inputs[0], step.inputs[1]), left, output.exponent - finest, 0,
-                  self.largest[step.name], output)
+                  _upper(step, output, self.largest[step.name]), output)
         add.check(sources, 0, self.largest[step.name])
         return add
+
+
+def _upper(step: Step, output: Tensor, largest: int) -> int:
+    """The largest code that a step makes: `largest`, or that of its ReLU's limit."""
+    if math.isinf(step.limit):
+        return largest
+    return min(largest, output.zero_point + math.floor(math.ldexp(step.limit, -output.exponent) + 0.5))
 
 
 def _map_shape(sample: np.ndarray) -> tuple[int, int, int]:

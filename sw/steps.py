@@ -3,6 +3,7 @@
 A step is an array layer with its batch norm and ReLU, a pooling, or a residual sum with its ReLU.
 """
 
+import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -31,12 +32,13 @@ _POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 _INERT = (nn.Flatten, nn.Identity, nn.Dropout)
 
 _ADDS: tuple[Callable, ...] = (operator.add, operator.iadd, torch.add)
-_RELUS: tuple[Callable | str, ...] = (torch.relu, functional.relu, "relu")
+_RELUS: dict[Callable | str, float] = {torch.relu: math.inf, functional.relu: math.inf, "relu": math.inf,
+                                       functional.relu6: 6}
 _FLATTENS: tuple[Callable | str, ...] = (torch.flatten, "flatten")
 
 _SUPPORTED = (f"supported are {', '.join(kind.__name__ for kind in ARRAYS)}, directly followed by BatchNorm and ReLU "
-              f"if wanted; MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), Flatten, Dropout, Identity; "
-              f"and residual sums a + b")
+              f"(or ReLU6, or Hardtanh from 0) if wanted; MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), Flatten, Dropout, "
+              f"Identity; and residual sums a + b")
 _HINTS = {
     nn.Conv2d: "; it multiplies: use L1Conv2d, ShiftConv2d, PowerSumConv2d or SignConv2d, or convert_",
     nn.Linear: "; it multiplies: use L1Linear, ShiftLinear, PowerSumLinear or SignLinear, or convert_",
@@ -65,6 +67,8 @@ class Step:
         The batch norm that follows.
     relu : bool
         Whether a ReLU follows.
+    limit : float
+        What it limits values to, as ReLU6 does.
     """
 
     name: str
@@ -73,6 +77,7 @@ class Step:
     nodes: list[fx.Node] = field(default_factory=list)
     norm: nn.BatchNorm1d | nn.BatchNorm2d | None = None
     relu: bool = False
+    limit: float = math.inf
 
     @property
     def is_array(self) -> bool:
@@ -154,6 +159,11 @@ class _Fusion:
             step.norm = module
         elif isinstance(module, nn.ReLU):
             self._relu(node)
+        elif isinstance(module, nn.Hardtanh):
+            if module.min_val != 0:
+                raise QuantizationError(f"node {node.target!r}: a {type(module).__name__} must begin at 0, as a ReLU, "
+                                        f"not at {module.min_val}")
+            self._relu(node, module.max_val)
         elif isinstance(module, ActivationsOnGrid):
             self._pass_on(node)
             self.grids[self.tensors[node]] = module.grid
@@ -169,19 +179,19 @@ class _Fusion:
         if node.target in _ADDS and len(operands) == len(node.args) == 2 and not node.kwargs:
             self._add_step(Step(node.name, tuple(self.tensors[operand] for operand in operands), None, [node]))
         elif node.target in _RELUS:
-            self._relu(node)
+            self._relu(node, _RELUS[node.target])
         elif node.target in _FLATTENS:
             self._pass_on(node)
         else:
             name = getattr(node.target, "__name__", node.target)
             raise QuantizationError(f"node {node.name!r}: {name} is not supported; {_SUPPORTED}")
 
-    def _relu(self, node: fx.Node) -> None:
+    def _relu(self, node: fx.Node, limit: float = math.inf) -> None:
         step = self._extended(node, "ReLU")
         if isinstance(step.module, _POOLS):
             raise QuantizationError(f"node {node.name!r}: a ReLU must directly follow a layer, its batch norm or a "
                                     f"sum; put it before the pooling")
-        step.relu = True
+        step.relu, step.limit = True, min(step.limit, limit)
 
     def _output(self, node: fx.Node) -> None:
         last = list(self.steps.values())[-1:]

@@ -63,7 +63,23 @@ def power_sums():
         PowerSumLinear(20, 4, scheme="apot", bits=3))
 
 
-NETS = {"residual": Residual, "strided": strided, "pooled": pooled, "signs": signs, "power sums": power_sums}
+class Limited(nn.Module):
+    """Every form of a limited ReLU: after a layer, a norm and a sum."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm, self.relu6 = L1Conv2d(2, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU6()
+        self.second, self.low = ShiftConv2d(6, 6, 3, padding=1), nn.Hardtanh(0, 3)
+        self.last, self.last_norm = ShiftLinear(384, 3), nn.BatchNorm1d(3)
+
+    def forward(self, x):
+        x = self.relu6(self.norm(self.first(x)))
+        x = functional.relu6(x + self.low(self.second(x)))
+        return self.last_norm(self.last(torch.flatten(x, 1)))
+
+
+NETS = {"residual": Residual, "strided": strided, "pooled": pooled, "signs": signs, "power sums": power_sums,
+        "limited": Limited}
 
 
 def images(count, *, signed=False):

@@ -1,4 +1,5 @@
 import copy
+import math
 
 import numpy as np
 import pytest
@@ -89,6 +90,21 @@ def test_quantizing_works_in_place_and_a_copy_is_a_copy():
 def test_a_relu_after_the_last_layer_bounds_the_logits():
     model = trained(lambda: nn.Sequential(ShiftConv2d(2, 3, 8), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten()))
     assert quantize_(model, images(16), QuantizationConfig())(images(50)).min() == 0
+
+
+@pytest.mark.parametrize(("relu", "limit"), [(nn.ReLU6(), 6), (nn.Hardtanh(0, 3), 3)])
+def test_a_limited_relu_limits_the_codes(relu, limit):
+    model = nn.Sequential(ShiftConv2d(2, 3, 1, bias=True), relu, L1Conv2d(3, 2, 8), nn.Flatten()).eval()
+    with torch.no_grad():
+        model[0].bias.fill_(9)      # beyond the limit, whatever the weights
+    first = convert(quantize_(model, images(64), QuantizationConfig()), "limited").layers[0]
+    assert math.ldexp(first.upper, first.output.exponent) == limit
+
+
+def test_a_hardtanh_below_zero_is_refused():
+    model = nn.Sequential(ShiftConv2d(2, 3, 8), nn.Hardtanh(), nn.Flatten())
+    with pytest.raises(QuantizationError, match="node '1': a Hardtanh must begin at 0, as a ReLU, not at -1"):
+        quantize_(model, images(4), QuantizationConfig())
 
 
 @pytest.mark.parametrize("norm", [nn.BatchNorm2d(3), nn.Identity()], ids=["norm", "no norm"])

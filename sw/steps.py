@@ -37,7 +37,7 @@ _RELUS: dict[Callable | str, float] = {torch.relu: math.inf, functional.relu: ma
 _FLATTENS: tuple[Callable | str, ...] = (torch.flatten, "flatten")
 
 _SUPPORTED = (f"supported are {', '.join(kind.__name__ for kind in ARRAYS)}, directly followed by BatchNorm and ReLU "
-              f"(or ReLU6, or Hardtanh from 0) if wanted; MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), Flatten, Dropout, "
+              f"(or ReLU6, Hardtanh from 0) if wanted; MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), Flatten, Dropout, "
               f"Identity; and residual sums a + b")
 _HINTS = {
     nn.Conv2d: "; it multiplies: use L1Conv2d, ShiftConv2d, PowerSumConv2d or SignConv2d, or convert_",

@@ -17,11 +17,13 @@ def record(traced: fx.GraphModule, steps: list[Step], images: torch.Tensor) -> d
     Raises
     ------
     QuantizationError
-        If the images are none, or not such as the model takes.
+        If the images are none, not finite, or not such as the model takes.
     """
     if images.ndim != 4 or not len(images):
         raise QuantizationError(f"calibration_images must have the shape (number, channels, height, width), "
                                 f"not {tuple(images.shape)}")
+    if not torch.isfinite(images).all():
+        raise QuantizationError("calibration_images must be finite, and some values are NaN or infinite")
     recorder = _Recorder(traced, steps)
     try:
         with torch.no_grad():

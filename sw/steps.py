@@ -14,6 +14,7 @@ from torch import fx, nn
 from torch.nn import functional
 
 from nomul.gen.spec.errors import NomulError
+from nomul.sw.divergence import stored_culprit
 from nomul.sw.l1_layers import L1Conv2d, L1Linear
 from nomul.sw.network import Tensor
 from nomul.sw.on_grid import ActivationsOnGrid
@@ -99,14 +100,20 @@ def trace_steps(model: nn.Module) -> Trace:
     Raises
     ------
     QuantizationError
-        For a module, function or arrangement that the hardware does not have; names the node.
+        For a module, function or arrangement that the hardware does not have, a module whose output nothing reads, or
+        a parameter that is not finite; names the node.
     """
+    if culprit := stored_culprit(model):
+        raise QuantizationError(f"{culprit}; train the model again, with a lower learning rate")
     try:
         graph = _Tracer().trace(model)
     except Exception as error:
         raise QuantizationError(f"the model cannot be traced by torch.fx ({str(error).splitlines()[0]}): write its "
                                 f"forward without conditions on tensors") from None
     traced = fx.GraphModule(model, graph)
+    for node in traced.graph.nodes:
+        if node.op == "call_module" and not node.users:
+            raise QuantizationError(f"node {node.target!r}: nothing reads its output; leave it out of the forward")
     traced.graph.eliminate_dead_code()
     fusion = _Fusion(dict(model.named_modules()))
     return Trace(traced, fusion.run(traced.graph), fusion.grids)

@@ -203,6 +203,7 @@ class Calling(nn.Module):
     (Calling(lambda m, x: m.last(m.layer(x) + 1)), "node 'add': add is not supported"),
     (Calling(lambda m, x: m.last(m.layer(x) if x.sum() > 0 else x)), "cannot be traced by torch.fx"),
     (Calling(lambda m, x: m.last((y := m.layer(x)) + torch.relu(y))), "node 'relu': the ReLU's input is used"),
+    (Calling(lambda m, x: (m.layer(x), m.last(x))[1]), "node 'layer': nothing reads its output; leave it out"),
     (Calling(lambda m, x: (m.last(m.layer(x)), x)), "must return the output of its last layer"),
     (Calling(lambda m, x: m.last(torch.flatten(m.layer(x)).reshape(4, 2, 8, 8))), "reshape is not supported"),
 ])
@@ -214,6 +215,23 @@ def test_unsupported_models_are_refused_by_node_and_left_unchanged(model, messag
     assert repr(model) == before
 
 
+@pytest.mark.parametrize(("name", "value"), [("weight", math.nan), ("running_var", math.inf)])
+def test_numbers_that_are_not_finite_are_named(name, value):
+    model = trained(strided)
+    index = {"weight": 4, "running_var": 1}[name]
+    with torch.no_grad():
+        getattr(model[index], name).view(-1)[0] = value
+    with pytest.raises(QuantizationError, match=f"^layer '{index}': its {name} is not finite; train the model again"):
+        quantize_(model, images(4), QuantizationConfig())
+
+
+def test_calibration_images_must_be_finite():
+    broken = images(4)
+    broken[1, 0, 2, 3] = math.inf
+    with pytest.raises(QuantizationError, match="calibration_images must be finite"):
+        quantize_(trained(strided), broken, QuantizationConfig())
+
+
 @pytest.mark.parametrize("broken", [torch.zeros(2, 8, 8), torch.zeros(0, 2, 8, 8)])
 def test_calibration_needs_a_batch_of_images(broken):
     with pytest.raises(QuantizationError, match="calibration_images must have the shape"):
@@ -222,7 +240,7 @@ def test_calibration_needs_a_batch_of_images(broken):
 
 def test_a_model_that_diverged_is_refused():
     model = trained(strided)
-    nn.init.constant_(model[5].weight, float("nan"))
+    nn.init.constant_(model[5].weight, 3e38)     # finite, but not their sum
     with pytest.raises(QuantizationError, match="layer '5': its outputs are not finite"):
         quantize_(model, images(4), QuantizationConfig())
 

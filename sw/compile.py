@@ -7,6 +7,7 @@ words, all of which fit).
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from nomul.gen.spec.operators import Operator, WeightError
 from nomul.gen.spec.program import Opcode, ProgramError, pack
 from nomul.gen.spec.registers import Region, word_bytes
 from nomul.sw import contract
+from nomul.sw.compile_notes import note_folding, note_memory, note_operators, note_words
 from nomul.sw.compiled import CompiledNetwork
 from nomul.sw.fold_input import fold_input, image_windows
 from nomul.sw.lower_array import lower_array
@@ -34,8 +36,14 @@ class CompileError(NomulError):
     """A network that a configuration cannot run; the message names layer, rule and the field to change."""
 
 
-def compile_network(network: IntegerNetwork, config: Config) -> CompiledNetwork:
+def compile_network(network: IntegerNetwork, config: Config,
+                    tell: Callable[[str, str], None] = lambda name, text: None) -> CompiledNetwork:
     """Compiles a network for a configuration.
+
+    Parameters
+    ----------
+    tell : function of (pass, text)
+        Called after each pass with what it did.
 
     Raises
     ------
@@ -50,7 +58,9 @@ def compile_network(network: IntegerNetwork, config: Config) -> CompiledNetwork:
                            f"{config.name!r} has activation_bits {config.activation_bits}: quantize for, or configure, "
                            f"the same number")
     lowered = choose_operators(network, config)
-    prove_accumulators(lowered.layers, config)
+    tell("choose_operators", note_operators(network, lowered))
+    bits = prove_accumulators(lowered.layers, config)
+    tell("prove_accumulators", f"accumulators need {bits} of {config.accumulator_bits} bits")
     _check_fits("image_bytes", math.prod(network.input.shape), config.image_bytes, "input")
     try:
         folded = fold_input(lowered, config)
@@ -58,7 +68,10 @@ def compile_network(network: IntegerNetwork, config: Config) -> CompiledNetwork:
     except (CompileError, ProgramError):    # windows overlap, so they take more memory than the image
         folded = lowered
         windows, places = _image(lowered), place_tensors(lowered, config)
+    tell("fold_input", note_folding(lowered, folded, config))
+    tell("place_tensors", note_memory(places, config))
     program, weights, parameters = emit(folded, places, config)
+    tell("emit", note_words(len(program), len(weights), len(parameters), config))
     return CompiledNetwork(network.name, config, network.hash, program, weights, parameters, network.input, windows,
                            network.classes, places, network.metadata)
 
@@ -89,8 +102,9 @@ def choose_operators(network: IntegerNetwork, config: Config) -> IntegerNetwork:
     return replace(network, layers=tuple(chosen))
 
 
-def prove_accumulators(layers: tuple[Layer, ...], config: Config) -> None:
-    """Raises `CompileError` unless no input can take an accumulator beyond `accumulator_bits`."""
+def prove_accumulators(layers: tuple[Layer, ...], config: Config) -> int:
+    """Bits that the accumulators need; `CompileError` if an input can take one beyond `accumulator_bits`."""
+    most = 0
     for layer in layers:
         if not isinstance(layer, ArrayLayer):
             continue
@@ -102,6 +116,8 @@ def prove_accumulators(layers: tuple[Layer, ...], config: Config) -> None:
             raise CompileError(f"layer {layer.name!r}: the accumulator of channel {worst} can reach "
                                f"{smallest[worst]} to {largest[worst]}, {bits[worst]} bits: raise accumulator_bits "
                                f"from {config.accumulator_bits}")
+        most = max(most, bits[worst])
+    return most
 
 
 def place_tensors(network: IntegerNetwork, config: Config) -> Places:

@@ -189,6 +189,12 @@ def program(tmp_path_factory, network):
     return path
 
 
+def test_compile_tells_what_its_passes_did(network, tmp_path, capsys):
+    assert main(["compile", str(network), "--config", "tiny", "-o", str(tmp_path / "p"), "--verbose"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[:-1]] == [
+        "choose_operators", "prove_accumulators", "fold_input", "place_tensors", "emit"]
+
+
 def inspected(capsys, path) -> dict:
     assert main(["inspect", str(path)]) == 0
     text = capsys.readouterr().out

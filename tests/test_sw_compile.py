@@ -296,6 +296,24 @@ def test_taps_of_the_first_layer_fill_the_lanes():
         "pixel_step": 6, "row_step": 12, "output_width": 3, "output_pixels": 9}
 
 
+def test_each_pass_says_what_it_did():
+    told = {}
+    config = small_config(operators=("l1", "shift"), weight_words=512)
+    compile_network(residual_network(), config, told.__setitem__)
+    assert told == {
+        "choose_operators": "sign layers run as shift layers: second",
+        # 45 taps of up to 255 below 2: -45·253.
+        "prove_accumulators": "accumulators need 15 of 24 bits",
+        "fold_input": "a window of first has 9 taps of 5 channels: packed side by side, 12 words instead of 18",
+        "place_tensors": "84 of 128 words, first highest",
+        "emit": "7 of 8 descriptors, 120 of 512 weight words, 20 of 64 parameter words"}
+    told.clear()
+    compile_network(residual_network(), unfolded_config(), told.__setitem__)
+    assert told["choose_operators"] == "every layer runs with its own"
+    assert told["fold_input"] == "the image is packed pixel by pixel"
+    assert told["place_tensors"] == "52 of 60 words, first highest"
+
+
 @pytest.mark.parametrize(("channels", "kernel", "folded"), [(3, 1, False), (4, 3, False), (3, 2, True), (1, 2, True)])
 def test_folding_only_where_it_saves_words(channels, kernel, folded):
     source = Tensor(channels, kernel, kernel, 0, 0)

@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 
 from nomul.gen.cli.command import Command, add_config, add_output
 from nomul.gen.cli.files import check_input, check_output
-from nomul.gen.cli.screen import say
+from nomul.gen.cli.screen import say, show_table
 
 __all__ = ["COMMAND"]
 
@@ -13,6 +13,7 @@ def _configure(parser: ArgumentParser) -> None:
     parser.add_argument("network", metavar="NETWORK", help="file that `nomul quantize` wrote")
     add_config(parser)
     add_output(parser, "program and weight stream")
+    parser.add_argument("--verbose", action="store_true", help="print what each pass of the compiler did")
 
 
 def _run(arguments: Namespace) -> int:
@@ -22,7 +23,10 @@ def _run(arguments: Namespace) -> int:
     from nomul.sw.network import IntegerNetwork
 
     config = load_config(arguments.config)
-    compiled = compile_network(IntegerNetwork.load(source), config)
+    passes: list[tuple[str, str]] = []
+    compiled = compile_network(IntegerNetwork.load(source), config, lambda name, text: passes.append((name, text)))
+    if arguments.verbose:
+        show_table(passes)
     compiled.save(output)
     say(f"{output}: {compiled.name} for configuration {config.name} ({config.hash}), "
         f"{len(compiled.program) - 1} layers, {compiled.weight_stream_bytes} bytes of weights and parameters")

@@ -105,7 +105,7 @@ class Core(wiring.Component):
             ]
         m.d.comb += [
             packer.byte_valid.eq(writing[Region.INPUT]), packer.byte_address.eq(bus.address),
-            packer.byte.eq(bus.write_data),
+            packer.byte.eq(bus.write_data), packer.clear.eq(~registers.loaded),
             *(Cat(packer.windows[name] for name in names).eq(getattr(registers, register.lower()))
               for register, names in INPUT_FIELDS.items()),
         ]

@@ -36,6 +36,8 @@ class InputPacker(wiring.Component):
         Stable from an image's byte 0 until it is packed.
     flush : In(1)
         No more bytes will come: take those that are missing as they are in the memory.
+    clear : In(1)
+        Give up what is being packed: `windows` will change.
     busy : Out(1)
         From byte 0 until the last word has been written.
     write_enable : Out(1), write_address : Out(20), write_data : Out(lanes × unsigned(A))
@@ -45,8 +47,8 @@ class InputPacker(wiring.Component):
     def __init__(self, config: Config):
         self._config = config
         super().__init__({
-            "byte_valid": In(1), "byte_address": In(24), "byte": In(8), "windows": In(DESCRIPTOR), "flush": In(1),
-            "busy": Out(1), "write_enable": Out(1), "write_address": Out(ADDRESS_BITS),
+            "byte_valid": In(1), "byte_address": In(24), "byte": In(8), "windows": In(DESCRIPTOR),
+            "flush": In(1), "clear": In(1), "busy": Out(1), "write_enable": Out(1), "write_address": Out(ADDRESS_BITS),
             "write_data": Out(data.ArrayLayout(config.activation_bits, config.lanes)),
         })
 
@@ -115,6 +117,8 @@ class InputPacker(wiring.Component):
             m.d.sync += [signal.eq(0) for signal in (row, column, channel, offset, lane, reading, packing,
                                                      self.write_enable, self.write_address)]
             m.d.sync += walking.eq(1)
+        with m.If(self.clear):
+            m.d.sync += [walking.eq(0), reading.eq(0), packing.eq(0), self.write_enable.eq(0)]
         m.d.comb += self.busy.eq(walking | reading | packing | self.write_enable)
         return m
 

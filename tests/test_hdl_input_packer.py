@@ -127,6 +127,41 @@ def test_a_piece_that_is_sent_twice_is_packed_once(start, end):
     assert words(written) == InputPacker.model(small_config(), bytes(range(50, 62)), fields).tolist()
 
 
+def test_an_image_that_is_given_up_leaves_nothing_behind():
+    """Its windows would never end if others took their place: 3 columns are done, and 2 are asked for."""
+    config = small_config()
+    dut = InputPacker(config)
+    old, new = windows(1, 9, 1, (1, 5)), windows(2, 2, 1, (1, 2))
+    written = []
+
+    async def send(ctx, codes):
+        for address, code in enumerate(codes):
+            ctx.set(dut.byte_valid, 1)
+            ctx.set(dut.byte_address, address)
+            ctx.set(dut.byte, code)
+            await ctx.tick()
+        ctx.set(dut.byte_valid, 0)
+
+    async def bench(ctx):
+        ctx.set(dut.windows.as_value(), descriptor(**old))
+        await send(ctx, [1, 2, 3])
+        await ctx.tick().repeat(9)
+        assert ctx.get(dut.busy)
+        ctx.set(dut.clear, 1)
+        ctx.set(dut.windows.as_value(), descriptor(**new))
+        await ctx.tick()
+        assert not ctx.get(dut.busy)
+        ctx.set(dut.clear, 0)
+        await send(ctx, [5, 6, 7, 8])
+        while ctx.get(dut.busy):
+            if ctx.get(dut.write_enable):
+                written.append(list(ctx.get(dut.write_data)))
+            await ctx.tick()
+
+    simulate(dut, bench)
+    assert written == InputPacker.model(config, bytes([5, 6, 7, 8]), new).tolist()
+
+
 def test_bytes_that_never_come_are_awaited_until_the_flush():
     fields = windows(2, 2, 2, (2, 2))
     written, cycles = pack(small_config(), enumerate([1, 2, 3]), fields)

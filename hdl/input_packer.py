@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import ADDRESS_BITS
 from nomul.hdl.descriptor import DESCRIPTOR
-from nomul.hdl.window import COORDINATE_BITS, WindowWalker
+from nomul.hdl.window import COORDINATE_BITS, WindowWalker, outside
 
 __all__ = ["InputPacker"]
 
@@ -74,6 +74,7 @@ class InputPacker(wiring.Component):
         pixel_end = channel == windows.channel_words - 1
         row_end = pixel_end & (column == windows.kernel_width - 1)
         window_end = row_end & (row == windows.kernel_height - 1)
+        word_end = window_end | (lane == config.lanes - 1)
         y, x = Signal(signed(COORDINATE_BITS)), Signal(signed(COORDINATE_BITS))
         m.d.comb += [window.descriptor.eq(windows), y.eq(window.y + row), x.eq(window.x + column)]
 
@@ -88,12 +89,12 @@ class InputPacker(wiring.Component):
         with m.If(go):
             m.d.sync += [
                 reading.eq(walking), address.eq(window.address + offset),
-                asked.outside.eq((y < 0) | (y >= windows.input_height) | (x < 0) | (x >= windows.input_width)),
-                asked.lane.eq(lane), asked.word_end.eq(window_end | (lane == config.lanes - 1)),
+                asked.outside.eq(outside(windows, y, x)),
+                asked.lane.eq(lane), asked.word_end.eq(word_end),
             ]
         with m.If(walking & go):
             m.d.sync += [
-                lane.eq(Mux(window_end | (lane == config.lanes - 1), 0, lane + 1)),
+                lane.eq(Mux(word_end, 0, lane + 1)),
                 channel.eq(Mux(pixel_end, 0, channel + 1)),
                 column.eq(Mux(row_end, 0, column + pixel_end)),
                 row.eq(Mux(window_end, 0, row + row_end)),

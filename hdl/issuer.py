@@ -8,7 +8,7 @@ from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import ADDRESS_BITS
 from nomul.hdl.blocks import BlockCounter
 from nomul.hdl.descriptor import DESCRIPTOR
-from nomul.hdl.window import COORDINATE_BITS, WindowWalker
+from nomul.hdl.window import COORDINATE_BITS, WindowWalker, outside
 
 __all__ = ["ActivationIssuer", "issue_tag"]
 
@@ -123,7 +123,7 @@ class ActivationIssuer(wiring.Component):
         m.d.sync += [
             self.read_address.eq(window.address + offset),
             issued.valid.eq(go),
-            issued.outside.eq((y < 0) | (y >= layer.input_height) | (x < 0) | (x >= layer.input_width)),
+            issued.outside.eq(outside(layer, y, x)),
             issued.swap.eq(self.tile_take),
             issued.tag.pixel.eq(pixel), issued.tag.bank.eq(self.bank),
             issued.tag.first.eq(first_tile), issued.tag.last.eq(last_tile & last_pixel),

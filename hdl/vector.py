@@ -9,7 +9,7 @@ from nomul.gen.spec.config import Config
 from nomul.gen.spec.latency import VECTOR
 from nomul.gen.spec.program import ADDRESS_BITS, FIELDS, Mode
 from nomul.hdl.descriptor import DESCRIPTOR
-from nomul.hdl.window import COORDINATE_BITS, WindowWalker
+from nomul.hdl.window import COORDINATE_BITS, WindowWalker, outside
 
 __all__ = ["VectorEngine"]
 
@@ -103,12 +103,11 @@ class VectorEngine(wiring.Component):
         finish = running & Mux(two_operands, second, window_end)
         map_end = finish & window.last
         y, x = Signal(signed(COORDINATE_BITS)), Signal(signed(COORDINATE_BITS))
-        outside = (y < 0) | (y >= layer.input_height) | (x < 0) | (x >= layer.input_width)
         m.d.comb += [
             window.descriptor.eq(layer), window.first.eq(self.start | map_end), window.advance.eq(finish),
             self.working.eq(running),
             y.eq(window.y + row), x.eq(window.x + column),
-            issued.outside.eq(outside & ~second), issued.second.eq(second),
+            issued.outside.eq(outside(layer, y, x) & ~second), issued.second.eq(second),
             issued.first.eq((row == 0) & (column == 0) & ~second),
             issued.last.eq(finish), issued.map_end.eq(map_end),
             issued.end.eq(map_end & (word == layer.groups - 1)),

@@ -1,13 +1,13 @@
 """Walks the windows of a layer: where each output pixel's first tap lies, without a multiplication."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.program import ADDRESS_BITS
 from nomul.hdl.descriptor import DESCRIPTOR
 
-__all__ = ["COORDINATE_BITS", "WindowWalker"]
+__all__ = ["COORDINATE_BITS", "WindowWalker", "outside"]
 
 #: Signed width of a map coordinate: 11-bit maps, up to 15 pixels of padding, windows and strides beyond the edge.
 COORDINATE_BITS = 13
@@ -16,6 +16,11 @@ _STATE = data.StructLayout({
     "y": signed(COORDINATE_BITS), "x": signed(COORDINATE_BITS), "address": ADDRESS_BITS,
     "column": 11, "pixel": 20,
 })
+
+
+def outside(layer: data.View, y: Value, x: Value) -> Value:
+    """Whether a tap at map coordinates `y` and `x` lies in the padding of a layer's (DESCRIPTOR) input."""
+    return (y < 0) | (y >= layer.input_height) | (x < 0) | (x >= layer.input_width)
 
 
 class WindowWalker(wiring.Component):

@@ -41,7 +41,7 @@ def _run(arguments: Namespace) -> int:
         spent = board.cycles()
     summary = {"name": compiled.name, "network_hash": compiled.network_hash, "images": len(images.codes),
                "cycles_per_image": float(np.mean(result.cycles)),
-               **{f"{what}_cycles": spent[what] for what in ("busy", "weights", "accumulators", "drain", "fetch")}}
+               **{f"{what}_cycles": cycles for what, cycles in spent.items() if what != "total"}}
     if images.labels is not None:
         summary["accuracy"] = 100 * float(np.mean(result.top == images.labels))
     show_table([(key.replace("_", " "), f"{value:.2f}" if isinstance(value, float) else value)

@@ -32,13 +32,14 @@ lower, upper)`, where the second operand (only if `two_operands`) is the word at
 `offset` holds the rounding constant and all zero points, so it is the compiler's business; >> is a floor shift.
 """
 
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import NamedTuple
 
 from nomul.gen.spec.errors import NomulError
 
 __all__ = ["ADDRESS_BITS", "DESCRIPTOR_WORDS", "FIELDS", "MULTIPLIER_BITS", "RESULT_BITS",
-           "Destination", "Field", "Mode", "Opcode", "ProgramError", "check_field", "pack", "unpack"]
+           "Destination", "Field", "Mode", "Opcode", "ProgramError", "join", "pack", "unpack"]
 
 ADDRESS_BITS = 20
 #: Magnitude bits of a requantization multiplier.
@@ -126,13 +127,23 @@ _BY_NAME = {field.name: field for field in FIELDS}
 DESCRIPTOR_WORDS = -(-sum(field.bits for field in FIELDS) // 32)
 
 
-def check_field(name: str, value: int) -> int:
-    """The value; `ProgramError`, which names the field's range, if it does not fit."""
-    field = _BY_NAME[name]
-    low, high = (-(1 << field.bits - 1), (1 << field.bits - 1) - 1) if field.signed else (0, (1 << field.bits) - 1)
-    if not low <= value <= high:
-        raise ProgramError(f"descriptor field {name} ({field.meaning}) must be {low} to {high}, not {value}")
-    return value
+def join(names: Iterable[str], values: Mapping[str, int]) -> int:
+    """Fields side by side from bit 0; those without a value are 0.
+
+    Raises
+    ------
+    ProgramError
+        For a value that does not fit; names the field and its range.
+    """
+    record, offset = 0, 0
+    for field in map(_BY_NAME.__getitem__, names):
+        value = int(values.get(field.name, 0))
+        low, high = (-(1 << field.bits - 1), (1 << field.bits - 1) - 1) if field.signed else (0, (1 << field.bits) - 1)
+        if not low <= value <= high:
+            raise ProgramError(f"descriptor field {field.name} ({field.meaning}) must be {low} to {high}, not {value}")
+        record |= (value & ((1 << field.bits) - 1)) << offset
+        offset += field.bits
+    return record
 
 
 def pack(**values: int) -> list[int]:
@@ -145,11 +156,7 @@ def pack(**values: int) -> list[int]:
     """
     if unknown := sorted(set(values) - set(_BY_NAME)):
         raise ProgramError(f"a descriptor has no field {unknown[0]!r}")
-    record, offset = 0, 0
-    for field in FIELDS:
-        value = check_field(field.name, int(values.get(field.name, 0)))
-        record |= (value & ((1 << field.bits) - 1)) << offset
-        offset += field.bits
+    record = join(_BY_NAME, values)
     return [(record >> 32 * n) & 0xFFFFFFFF for n in range(DESCRIPTOR_WORDS)]
 
 

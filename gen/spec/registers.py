@@ -4,7 +4,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from nomul.gen.spec.config import Config
-from nomul.gen.spec.program import DESCRIPTOR_WORDS, FIELDS, check_field
+from nomul.gen.spec.program import DESCRIPTOR_WORDS, join
 
 __all__ = ["INPUT_FIELDS", "MAGIC", "REGISTERS", "Region", "Register", "Status", "address_of", "depth",
            "input_registers", "word_bytes"]
@@ -113,15 +113,7 @@ def input_registers(windows: dict[str, int]) -> dict[str, int]:
     ProgramError
         For a value that does not fit; names the field and its range.
     """
-    bits = {field.name: field.bits for field in FIELDS}
-    registers = {}
-    for register, names in INPUT_FIELDS.items():
-        value = offset = 0
-        for name in names:
-            value |= check_field(name, windows[name]) << offset
-            offset += bits[name]
-        registers[register] = value
-    return registers
+    return {register: join(names, {name: windows[name] for name in names}) for register, names in INPUT_FIELDS.items()}
 
 
 def address_of(name: str) -> int:

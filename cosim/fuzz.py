@@ -131,9 +131,9 @@ class Checker:
         self.counts.cycles += cycles * len(codes)
         if traced.first:
             return str(traced.first)
-        for layer, predicted, counted in zip(network.layers, layer_cycles, traced.cycles, strict=True):
+        for name, predicted, counted in zip(compiled.steps, layer_cycles, traced.cycles, strict=True):
             if counted != predicted + end:
-                return f"layer {layer.name}: {predicted + end} cycles predicted, {counted} counted"
+                return f"layer {name}: {predicted + end} cycles predicted, {counted} counted"
         board = Board(self._link, timeout=timeout)
         board.push(compiled)
         result = board.run(codes)

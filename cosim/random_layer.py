@@ -1,5 +1,6 @@
 """Random array layers: operators, kernels, strides, paddings and terms; numbers that spread, or lie at their limits."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,13 +8,16 @@ import numpy as np
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.operators import Operator
 from nomul.sw import contract
+from nomul.sw.geometry import Geometry, Size
 from nomul.sw.network import ArrayLayer, Tensor
+from nomul.sw.reference import windows
 
 __all__ = ["SMALL", "Bounds", "random_array_layer", "random_range"]
 
 #: Taps of all samples that the spread of sums is estimated from.
 _ESTIMATE = 1 << 19
 _STRIDES = (1, 2, 3)
+_DILATIONS = (1, 1, 1, 1, 1, 2, 3)
 _EXTREME_STRIDES = (1, 1, 1, 2, 2, 3, 4, 5)
 #: How many terms layers have; most have one.
 _TERMS = (1, 1, 1, 2, 3)
@@ -67,8 +71,9 @@ SMALL = Bounds()
 def random_array_layer(chance: np.random.Generator, config: Config, name: str, source: Tensor, source_name: str, *,
                        bounds: Bounds = SMALL,
                        samples: np.ndarray | None = None, operator: Operator | None = None,
-                       channels: int | None = None, kernel: tuple[int, int] | None = None, stride: int | None = None,
-                       padding: int | None = None, terms: int | None = None, logits: bool = False) -> ArrayLayer:
+                       channels: int | None = None, kernel: tuple[int, int] | None = None,
+                       stride: Size | None = None, padding: Size | None = None, terms: int | None = None,
+                       dilation: Size | None = None, groups: int | None = None, logits: bool = False) -> ArrayLayer:
     """An array layer with random weights; what is None is random.
 
     Parameters
@@ -85,8 +90,9 @@ def random_array_layer(chance: np.random.Generator, config: Config, name: str, s
         Of channels and kernel, and whether numbers may lie at their limits.
     samples : np.ndarray, optional
         Input codes, shape (N, C, H, W), for which the outputs should spread over their range; uniform ones by default.
-    operator, channels, kernel, stride, padding, terms
-        As `ArrayLayer` and its weights have them; a kernel is cut to the padded map.
+    operator, channels, kernel, stride, padding, terms, dilation, groups
+        As `ArrayLayer` and its weights have them; a kernel is cut to the padded map. By default some layers are
+        dilated, and some have groups, as many as channels among them.
     logits : bool
         Whether outputs are signed 16-bit numbers instead of codes.
     """
@@ -94,34 +100,38 @@ def random_array_layer(chance: np.random.Generator, config: Config, name: str, s
         operators = [Operator.from_key(key) for key in config.operators]
         operators += [Operator.SIGN] if operators == [Operator.L1, Operator.SHIFT] else []
         operator = Operator(chance.choice(operators))
-    channels = int(chance.integers(1, bounds.channels + 1)) if channels is None else channels
+    if groups is None:
+        groups = _random_groups(chance, config, operator, source.channels) if channels is None else 1
+    channels = groups * int(chance.integers(1, -(-bounds.channels // groups) + 1)) if channels is None else channels
     height, width = _random_kernel(chance, bounds) if kernel is None else kernel
-    padding = int(chance.integers(0, bounds.kernel // 2 + 1)) if padding is None else padding
-    height, width = min(height, source.height + 2 * padding), min(width, source.width + 2 * padding)
-    stride = int(chance.choice(_EXTREME_STRIDES if bounds.extreme else _STRIDES)) if stride is None else stride
+    padding = _random_pair(chance, range(bounds.kernel // 2 + 1)) if padding is None else padding
+    stride = _random_pair(chance, _EXTREME_STRIDES if bounds.extreme else _STRIDES) if stride is None else stride
+    dilation = _random_pair(chance, _DILATIONS) if dilation is None else dilation
+    geometry = Geometry.of(stride, padding, dilation, groups)
+    height, width = (min(taps, (size + 2 * around - 1) // spread + 1) for taps, size, around, spread in
+                     zip((height, width), source.shape[1:], geometry.padding, geometry.dilation, strict=True))
     terms = int(chance.choice(_EXTREME_TERMS if bounds.extreme else _TERMS)) if terms is None else terms
     if samples is None:
         samples = chance.integers(0, 1 << config.activation_bits, (16, *source.shape))
     # All numbers at their limits at once, so that the widest sums meet the largest scale.
     limit = bounds.extreme and not chance.integers(6)
-    weight = _random_weight(chance, config, operator, (channels, terms * source.channels, height, width),
+    weight = _random_weight(chance, config, operator, (channels, terms * source.channels // groups, height, width),
                             limit or (bounds.extreme and not chance.integers(3)), alike=limit)
 
-    sums = _sample_sums(operator, weight, samples, source.zero_point, stride, padding, terms)
+    sums = _sample_sums(operator, weight, samples, source.zero_point, geometry, terms)
     spread = np.maximum(sums.std(axis=0), 1)
     bias = np.rint(chance.normal(0, 0.5, channels) * spread - sums.mean(axis=0)).astype(np.int64)
     if bounds.extreme:
-        bias = _within_accumulators(chance, config, operator, weight, bias, limit or not chance.integers(4))
+        bias = _within_accumulators(chance, config, operator, weight, bias, groups, limit or not chance.integers(4))
     zero_point, lower, upper = (0, contract.LOGIT_LOWER, contract.LOGIT_UPPER) if logits else \
         random_range(chance, config, bounds.extreme)
     extreme_shifts = (contract.MULTIPLIER_BITS,) if limit else \
         _SHIFTS if bounds.extreme and not chance.integers(5) else ()
     multiplier, shift = _random_scale(chance, (upper - lower) / spread, extreme_shifts)
-    output = Tensor(channels, contract.output_size(source.height, height, stride, padding),
-                    contract.output_size(source.width, width, stride, padding), zero_point,
+    output = Tensor(channels, *geometry.output_size(source.shape[1:], (height, width)), zero_point,
                     int(chance.integers(-6, 3)))
     return ArrayLayer(name, source_name, operator, weight.astype(np.int16), bias, multiplier.astype(np.int32), shift,
-                      stride, padding, lower, upper, output, terms)
+                      stride, padding, lower, upper, output, terms, dilation, groups)
 
 
 def random_range(chance: np.random.Generator, config: Config, extreme: bool = False) -> tuple[int, int, int]:
@@ -175,24 +185,37 @@ def _random_weight(chance: np.random.Generator, config: Config, operator: Operat
     return chance.choice([-1, 0, 1], shape) << chance.integers(0, exponents, shape)
 
 
-def _sample_sums(operator: Operator, weight: np.ndarray, samples: np.ndarray, zero_point: int, stride: int,
-                 padding: int, terms: int) -> np.ndarray:
+def _random_pair(chance: np.random.Generator, values: Sequence[int]) -> Size:
+    """Mostly one number for both directions."""
+    first, second = (int(number) for number in chance.choice(values, 2))
+    return first if chance.integers(4) else (first, second)
+
+
+def _random_groups(chance: np.random.Generator, config: Config, operator: Operator, channels: int) -> int:
+    """1, a divisor of the channels, or all of them."""
+    if operator is Operator.L1 and config.l1_weight_bits < config.activation_bits:
+        return 1
+    return int(chance.choice([1, 1, channels, *(n for n in range(1, channels + 1) if channels % n == 0)]))
+
+
+def _sample_sums(operator: Operator, weight: np.ndarray, samples: np.ndarray, zero_point: int, geometry: Geometry,
+                 terms: int) -> np.ndarray:
     """Sums without bias, shape (number, channels), of some windows of the samples."""
-    around = (padding, padding)
-    padded = np.pad(np.tile(samples, (1, terms, 1, 1)), ((0, 0), (0, 0), around, around), constant_values=zero_point)
-    kernel = weight.shape[2:]
-    windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(2, 3))[:, :, ::stride, ::stride]
-    taps = windows.transpose(0, 2, 3, 1, 4, 5).reshape(-1, weight[0].size)
-    taps = taps[::-(-taps.size // _ESTIMATE)]
-    return np.concatenate([contract.accumulate(operator, taps, channel.reshape(1, -1), np.zeros(1))
-                           for channel in weight], axis=1)
+    views = windows(samples, weight.shape[2:], geometry, zero_point).transpose(0, 2, 3, 1, 4, 5)
+    groups = [np.tile(group, (1, 1, 1, terms, 1, 1)).reshape(-1, weight[0].size)
+              for group in np.split(views, geometry.groups, axis=3)]
+    some = slice(None, None, -(-groups[0].size // _ESTIMATE))
+    return np.concatenate([contract.accumulate(operator, groups[n * len(groups) // len(weight)][some],
+                                               channel.reshape(1, -1), np.zeros(1))
+                           for n, channel in enumerate(weight)], axis=1)
 
 
 def _within_accumulators(chance: np.random.Generator, config: Config, operator: Operator, weight: np.ndarray,
-                         bias: np.ndarray, extreme: bool) -> np.ndarray:
+                         bias: np.ndarray, groups: int, extreme: bool) -> np.ndarray:
     """The biases as accumulators allow them; if `extreme`, some let an accumulator reach its very end."""
     smallest, largest = contract.accumulator_range(operator, weight, np.zeros_like(bias), config.activation_bits)
-    end, allowed = 1 << config.accumulator_bits - 1, (1 << contract.ACCUMULATOR_BITS - 1) - 1
+    # With groups the hardware may make the sums twice as large.
+    end, allowed = 1 << config.accumulator_bits - (2 if groups > 1 else 1), (1 << contract.ACCUMULATOR_BITS - 1) - 1
     lowest, highest = np.maximum(-end - smallest, -allowed), np.minimum(end - 1 - largest, allowed)
     if (lowest > highest).any():    # the weights alone are too much
         return bias

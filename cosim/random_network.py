@@ -1,6 +1,7 @@
 """Random integer networks that a configuration can run: chains, branches and residuals of all layers that there are."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,8 +10,8 @@ from nomul.gen.spec.config import Config
 from nomul.gen.spec.errors import NomulError
 from nomul.sw import reference
 from nomul.sw.compile import CompileError, compile_network
-from nomul.sw.contract import output_size
-from nomul.sw.network import Add, ArrayLayer, AveragePool, IntegerNetwork, Layer, MaxPool, Tensor
+from nomul.sw.geometry import Geometry
+from nomul.sw.network import Add, ArrayLayer, AveragePool, Concat, IntegerNetwork, Layer, MaxPool, Tensor, Upsample
 
 __all__ = ["RandomNetworkError", "random_codes", "random_network"]
 
@@ -91,15 +92,17 @@ class _Builder:
         return network
 
     def block(self) -> Callable[[], None]:
-        blocks = [self.convolution, self.convolution, self.max_pool, self.average_pool, self.residual]
+        blocks = [self.convolution, self.convolution, self.max_pool, self.average_pool, self.residual, self.concat,
+                  self.upsample]
         if self.bounds.extreme:
-            blocks += [self.residual, self.residual, self.branches, self.sum_of_two]
+            blocks += [self.residual, self.residual, self.branches, self.sum_of_two, self.depthwise]
         return blocks[self.chance.choice(len(blocks))]
 
     def append(self, layer: Layer) -> None:
         self.layers.append(layer)
         self.samples[layer.name] = reference.layer_output(layer, [self.samples[name] for name in layer.inputs],
-                                                          [self.tensors[name].zero_point for name in layer.inputs])
+                                                          [self.tensors[name] for name in layer.inputs],
+                                                          (1 << self.config.activation_bits) - 1)
         self.tensors[layer.name] = layer.output
         self.current = layer.name
 
@@ -107,17 +110,26 @@ class _Builder:
         return f"{kind}{len(self.layers)}"
 
     def array_layer(self, kind: str, channels: int | None = None, kernel: tuple[int, int] | None = None,
-                    stride: int | None = None, padding: int | None = None, *, logits: bool = False) -> ArrayLayer:
+                    stride: int | None = None, padding: int | None = None, *, dilation: int | None = None,
+                    groups: int | None = None, logits: bool = False) -> ArrayLayer:
         return random_array_layer(self.chance, self.config, self.name(kind), self.tensors[self.current], self.current,
                                   bounds=self.bounds, samples=self.samples[self.current], channels=channels,
-                                  kernel=kernel, stride=stride, padding=padding, logits=logits)
+                                  kernel=kernel, stride=stride, padding=padding, dilation=dilation, groups=groups,
+                                  logits=logits)
 
     def convolution(self) -> None:
         self.append(self.array_layer("conv"))
 
     def linear(self) -> None:
         source = self.tensors[self.current]
-        self.append(self.array_layer("linear", kernel=(source.height, source.width), stride=1, padding=0, logits=True))
+        self.append(self.array_layer("linear", kernel=(source.height, source.width), stride=1, padding=0,
+                                     dilation=1, groups=1, logits=True))
+
+    def depthwise(self) -> None:
+        """A convolution of each channel by itself, if the operator at hand can."""
+        if self.config.l1_weight_bits == self.config.activation_bits:
+            channels = self.tensors[self.current].channels
+            self.append(self.array_layer("conv", channels, (3, 3), None, 1, dilation=1, groups=channels))
 
     def max_pool(self) -> None:
         self.pool(MaxPool, [int(n) for n in self.chance.integers(1, 4, 2)])
@@ -127,31 +139,53 @@ class _Builder:
         if self.chance.integers(2) and source.height * source.width in (1, 2, 4, 8, 16):
             self.pool(AveragePool, [source.height, source.width])   # the whole map
         else:
-            self.pool(AveragePool, [int(n) for n in self.chance.choice([1, 2, 4], 2)])
+            self.pool(AveragePool, [int(n) for n in self.chance.choice([1, 2, 2, 3, 4], 2)])
 
     def pool(self, kind: type[MaxPool] | type[AveragePool], kernel: list[int]) -> None:
         source = self.tensors[self.current]
         if kernel[0] > source.height or kernel[1] > source.width:
             return
-        stride = int(self.chance.integers(1, 4))
-        output = Tensor(source.channels, output_size(source.height, kernel[0], stride),
-                        output_size(source.width, kernel[1], stride), source.zero_point, source.exponent)
-        self.append(kind(self.name("pool"), self.current, (kernel[0], kernel[1]), stride, output))
+        stride, padding = int(self.chance.integers(1, 4)), int(self.chance.integers(0, min(kernel) // 2 + 1))
+        size = Geometry.of(stride, padding, 1, 1).output_size(source.shape[1:], kernel)
+        output = Tensor(source.channels, *size, source.zero_point, source.exponent)
+        self.append(kind(self.name("pool"), self.current, (kernel[0], kernel[1]), stride, output, padding))
+
+    def upsample(self) -> None:
+        source = self.tensors[self.current]
+        if max(source.shape[1:]) <= self.bounds.size:
+            output = replace(source, height=2 * source.height, width=2 * source.width)
+            self.append(Upsample(self.name("upsample"), self.current, output))
+
+    def concat(self) -> None:
+        """Of the current tensor and one or two of its map's size, itself at times."""
+        current = self.tensors[self.current]
+        alike = [name for name, tensor in self.tensors.items() if tensor.shape[1:] == current.shape[1:]
+                 and tensor.channels + current.channels <= 2 * self.bounds.channels]
+        if not alike:
+            return
+        names = [str(name) for name in self.chance.permutation([self.current, *self.chance.choice(alike, 2)])]
+        names = names[:int(self.chance.integers(2, 4))]
+        grids = [self.tensors[name] for name in names]
+        exponent = int(self.chance.integers(-2, 3)) + max(grid.exponent for grid in grids)
+        zero_point, _, _ = random_range(self.chance, self.config, self.bounds.extreme)
+        if all(-_LEFT_SHIFT <= exponent - grid.exponent <= _SUM_SHIFT for grid in grids):
+            self.append(Concat(self.name("concat"), tuple(names), replace(
+                current, channels=sum(grid.channels for grid in grids), zero_point=zero_point, exponent=exponent)))
 
     def residual(self) -> None:
         """A convolution that keeps the shape, and its sum with what it read."""
         first, source = self.current, self.tensors[self.current]
         size = int(self.chance.choice([1, 3]))
-        self.append(self.array_layer("conv", source.channels, (size, size), 1, size // 2))
+        self.append(self.array_layer("conv", source.channels, (size, size), 1, size // 2, dilation=1))
         self.add(first, self.current)
 
     def branches(self) -> None:
         """Two convolutions of one tensor, as where a residual network makes its map smaller, and their sum."""
         source, stride = self.current, int(self.chance.integers(1, 3))
-        self.append(self.array_layer("conv", None, (3, 3), stride, 1))
+        self.append(self.array_layer("conv", None, (3, 3), stride, 1, dilation=1))
         first, channels = self.current, self.tensors[self.current].channels
         self.current = source
-        self.append(self.array_layer("conv", channels, (1, 1), stride, 0))
+        self.append(self.array_layer("conv", channels, (1, 1), stride, 0, dilation=1))
         self.add(*self.chance.permutation([first, self.current]).tolist())
 
     def sum_of_two(self) -> None:

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from nomul.sw import reference
-from nomul.sw.contract import LOGIT_LOWER, LOGIT_UPPER, output_size
-from nomul.sw.network import Add, ArrayLayer, IntegerNetwork, Layer, NetworkError, Tensor
+from nomul.sw.contract import LOGIT_LOWER, LOGIT_UPPER
+from nomul.sw.network import Add, ArrayLayer, Concat, IntegerNetwork, Layer, NetworkError, Tensor, Upsample
 
 __all__ = ["shrink", "smaller"]
 
@@ -91,15 +91,19 @@ def _fewer_layers(network: IntegerNetwork, codes: np.ndarray) -> Iterator[Case]:
 
 def _reading(layer: Layer, old: str, new: str) -> Layer:
     """The layer, with another tensor in the place of one that it read."""
+    inputs = tuple(new if name == old else name for name in layer.inputs)
     if isinstance(layer, Add):
-        first, second = (new if name == old else name for name in layer.inputs)
-        return replace(layer, inputs=(first, second))
-    return replace(layer, input=new) if layer.input == old else layer
+        return replace(layer, inputs=(inputs[0], inputs[1]))
+    return replace(layer, inputs=inputs) if isinstance(layer, Concat) else replace(layer, input=inputs[0])
 
 
 def _fewer_channels(network: IntegerNetwork, codes: np.ndarray) -> Iterator[Case]:
     families = _families(network)
+    frozen = {families[name] for layer in network.layers if isinstance(layer, Concat) or _is_grouped(layer)
+              for name in (layer.name, *layer.inputs)}
     for family in dict.fromkeys(families.values()):
+        if family in frozen:
+            continue
         count = next(tensor.channels for name, tensor in network.tensors.items() if families[name] == family)
         for kept in (np.arange(count // 2), np.arange(count // 2, count), np.arange(1, count), np.arange(count - 1)):
             if 0 < len(kept) < count:
@@ -107,11 +111,15 @@ def _fewer_channels(network: IntegerNetwork, codes: np.ndarray) -> Iterator[Case
                            network.input.height, network.input.width)
 
 
+def _is_grouped(layer: Layer) -> bool:
+    return isinstance(layer, ArrayLayer) and layer.groups > 1
+
+
 def _families(network: IntegerNetwork) -> dict[str, int]:
     """A number for each tensor; the same for those that must have the same channels."""
     families = {"input": 0}
     for number, layer in enumerate(network.layers, start=1):
-        if isinstance(layer, ArrayLayer):
+        if isinstance(layer, ArrayLayer | Concat):
             families[layer.name] = number
             continue
         first, *others = (families[name] for name in layer.inputs)
@@ -139,12 +147,13 @@ def _cut(network: IntegerNetwork, codes: np.ndarray, channels: dict[str, np.ndar
         source, outputs = tensors[layer.inputs[0]], kept[layer.name]
         height, width = source.height, source.width
         if isinstance(layer, ArrayLayer):
-            layer = _cut_array(layer, source, kept[layer.input], outputs, last=layer is network.layers[-1])
-            height, width = (output_size(size, kernel, layer.stride, layer.padding)
-                             for size, kernel in zip((height, width), layer.weight.shape[2:], strict=True))
-        elif not isinstance(layer, Add):
-            height, width = (output_size(size, kernel, layer.stride)
-                             for size, kernel in zip((height, width), layer.kernel, strict=True))
+            if layer.groups == 1:
+                layer = _cut_array(layer, source, kept[layer.input], outputs, last=layer is network.layers[-1])
+            height, width = layer.geometry.output_size((height, width), layer.weight.shape[2:])
+        elif isinstance(layer, Upsample):
+            height, width = 2 * height, 2 * width
+        elif not isinstance(layer, Add | Concat):
+            height, width = layer.geometry.output_size((height, width), layer.kernel)
         layers.append(replace(layer, output=replace(layer.output, channels=len(outputs), height=height, width=width)))
         tensors[layer.name] = layers[-1].output
     return replace(network, input=image, layers=tuple(layers)), codes[:, kept["input"], :rows, :columns]

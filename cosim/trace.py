@@ -19,6 +19,7 @@ from nomul.sw import golden
 from nomul.sw.compiled import CompiledNetwork
 from nomul.sw.driver.board import Board
 from nomul.sw.driver.link import ByteLink
+from nomul.sw.lower_window import Place, lanes_of
 from nomul.sw.network import IntegerNetwork
 
 __all__ = ["HardwareTrace", "TensorComparison", "TracingBoard", "trace_tensors"]
@@ -32,14 +33,14 @@ class HardwareTrace(NamedTuple):
 
     Attributes
     ----------
-    tensors : list of np.ndarray
+    tensors : dict of str to np.ndarray
         The output of each layer in the program's order, shape (channels, height, width): uint8 codes, at last the
         logits, int16 of shape (classes, 1, 1).
     cycles : list of int
-        Clock cycles of each layer's run, the fetch of its END included.
+        Clock cycles of each descriptor's run, the fetch of its END included.
     """
 
-    tensors: list[np.ndarray]
+    tensors: dict[str, np.ndarray]
     cycles: list[int]
 
 
@@ -65,26 +66,28 @@ class TracingBoard(Board):
         """
         # A network with a hash of its own: nobody will take it for `compiled`.
         self.push(replace(compiled, program=compiled.program[[0, -1]]))
-        places = [*list(compiled.tensors.values())[1:], None]
         for image in codes:
             self.write(Region.INPUT, 0, compiled.image_bytes(image))
-            trace = HardwareTrace([], [])
-            for place, descriptor in zip(places, compiled.program[:-1], strict=True):
+            trace = HardwareTrace({}, [])
+            for name, following, descriptor in zip(compiled.steps, [*compiled.steps[1:], ""], compiled.program[:-1],
+                                                   strict=True):
                 self.write(Region.PROGRAM, 0, descriptor.astype("<u4").tobytes())
                 answer = self._transport.request(Operation.RUN)
                 trace.cycles.append(int.from_bytes(answer[:4], "little"))
-                trace.tensors.append(self._tensor(place, compiled.config) if place else
-                                     np.frombuffer(answer, "<i2", offset=6).astype(np.int16)[:, None, None])
+                if name not in compiled.tensors:
+                    trace.tensors[name] = np.frombuffer(answer, "<i2", offset=6).astype(np.int16)[:, None, None]
+                elif name != following:     # a layer may take several descriptors
+                    trace.tensors[name] = self._tensor(compiled.tensors[name], compiled.config)
             yield trace
 
-    def _tensor(self, place: dict[str, int], config: Config) -> np.ndarray:
+    def _tensor(self, place: Place, config: Config) -> np.ndarray:
         """Codes of a tensor in the activation memory, uint8 of shape (channels, height, width)."""
-        channels, height, width = (place[key] for key in ("channels", "height", "width"))
+        height, width = place["height"], place["width"]
         data = self.read(Region.ACTIVATIONS, place["base"], height * width * place["channel_words"])
         words = np.frombuffer(data, np.uint8).reshape(-1, word_bytes(Region.ACTIVATIONS, config))
         bits = np.unpackbits(words, axis=1, bitorder="little")[:, :config.activation_word_bits]
         codes = np.packbits(bits.reshape(-1, config.activation_bits), axis=1, bitorder="little")
-        return codes.reshape(height, width, -1)[:, :, :channels].transpose(2, 0, 1)
+        return codes.reshape(height, width, -1)[:, :, lanes_of(place["segments"], config.lanes)].transpose(2, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ class TensorComparison:
     first : Difference or None
         In the first such image, in the first layer in order of execution.
     cycles : tuple of int
-        Clock cycles of each layer, the fetch of an END included; the last image's, as they do not depend on data.
+        Clock cycles of each descriptor, the fetch of an END included; the last image's, as they do not depend on data.
     """
 
     images: int
@@ -148,8 +151,8 @@ def trace_tensors(link: ByteLink, compiled: CompiledNetwork, network: IntegerNet
     traces = TracingBoard(link, timeout=timeout).trace(compiled, codes)
     for number, (expected, trace) in enumerate(zip(_golden_traces(network, codes), traces, strict=True)):
         wrong = 0
-        for name, found in zip([layer.name for layer in network.layers], trace.tensors, strict=True):
-            right = expected[name]
+        for name in [layer.name for layer in network.layers]:
+            right, found = expected[name], trace.tensors[name]
             values += right.size
             wrong += differing_bits(right, found)
             first = first or first_difference(number, name, right, found)

@@ -12,6 +12,9 @@ from nomul.hdl.window import COORDINATE_BITS, WindowWalker, outside
 
 __all__ = ["ActivationIssuer", "issue_tag"]
 
+#: Width of a tap's distance from its window's first: 63 kernel rows, 15 rows of the map apart.
+_TAP_BITS = 10
+
 
 def issue_tag(config: Config) -> data.StructLayout:
     """What travels with activations through the array: where their sums belong.
@@ -71,14 +74,21 @@ class ActivationIssuer(wiring.Component):
         m.submodules.blocks = blocks = BlockCounter(self._config)
         m.d.comb += [window.descriptor.eq(layer), blocks.descriptor.eq(layer)]
 
-        # The tile: term, kernel row, kernel column, channel word, and its tap's address relative to the window.
+        # The tile: term, kernel row, kernel column, channel word; how far its tap lies from the window's first, in rows
+        # and columns of the map, and its address relative to the window.
         term, row, column, word = Signal(4), Signal(6), Signal(6), Signal(10)
+        down, across = Signal(_TAP_BITS), Signal(_TAP_BITS)
         offset = Signal(ADDRESS_BITS)
         word_end = word == layer.channel_words - 1
         row_end = word_end & (column == layer.kernel_width - 1)
         term_end = row_end & (row == layer.kernel_height - 1)
         last_tile = term_end & (term == layer.terms - 1)
         first_tile = Signal(init=1)
+
+        # The first channel word of the group, and of the next block's; and how many groups before it read the same.
+        group_word, next_group_word, before = Signal(ADDRESS_BITS), Signal(ADDRESS_BITS), Signal(10)
+        moves_on = before == layer.together - 1
+        m.d.comb += next_group_word.eq(group_word + Mux(blocks.group_end & moves_on, layer.channel_words, 0))
 
         pixel = Signal(range(self._config.block_pixels))
         tile_start = pixel == 0
@@ -96,11 +106,14 @@ class ActivationIssuer(wiring.Component):
         ]
         with m.If(go):
             m.d.sync += pixel.eq(Mux(last_pixel, 0, pixel + 1))
+        tap_across, tap_down = Mux(word_end, layer.dilation_x, 0), Mux(row_end, layer.dilation_y, 0)
         with m.If(go & last_pixel):
             m.d.sync += first_tile.eq(last_tile)
             with m.If(last_tile):
                 m.d.comb += [blocks.advance.eq(1), window.save.eq(1), window.first.eq(blocks.group_end)]
-                m.d.sync += [term.eq(0), self.bank.eq(~self.bank)]
+                m.d.sync += [term.eq(0), self.bank.eq(~self.bank), group_word.eq(next_group_word)]
+                with m.If(blocks.group_end):
+                    m.d.sync += before.eq(Mux(moves_on, 0, before + 1))
                 with m.If(blocks.last):
                     m.d.sync += self.busy.eq(0)
             with m.Else():
@@ -108,17 +121,19 @@ class ActivationIssuer(wiring.Component):
                 m.d.sync += term.eq(term + term_end)
             m.d.sync += [
                 word.eq(Mux(word_end, 0, word + 1)),
-                column.eq(Mux(row_end, 0, column + word_end)),
-                row.eq(Mux(term_end, 0, row + row_end)),
-                offset.eq(Mux(term_end, 0, offset + Mux(row_end, layer.tap_row_step, 1))),
+                column.eq(Mux(row_end, 0, column + word_end)), across.eq(Mux(row_end, 0, across + tap_across)),
+                row.eq(Mux(term_end, 0, row + row_end)), down.eq(Mux(term_end, 0, down + tap_down)),
+                offset.eq(offset + Mux(row_end, layer.tap_row_step, Mux(word_end, layer.tap_step, 1))),
             ]
+            with m.If(term_end):
+                m.d.sync += offset.eq(Mux(last_tile, next_group_word, group_word))
         with m.If(self.start):
             m.d.comb += [window.first.eq(1), window.save.eq(1), blocks.first.eq(1)]
-            m.d.sync += self.busy.eq(1)
+            m.d.sync += [self.busy.eq(1), offset.eq(0), group_word.eq(0), before.eq(0)]
 
         # Coordinates of the tap; those outside the map read as the pad code.
         y, x = Signal(signed(COORDINATE_BITS)), Signal(signed(COORDINATE_BITS))
-        m.d.comb += [y.eq(window.y + row), x.eq(window.x + column)]
+        m.d.comb += [y.eq(window.y + down), x.eq(window.x + across)]
         issued = Signal(data.StructLayout({"valid": 1, "outside": 1, "swap": 1, "tag": issue_tag(self._config)}))
         m.d.sync += [
             self.read_address.eq(window.address + offset),

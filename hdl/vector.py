@@ -16,7 +16,7 @@ __all__ = ["VectorEngine"]
 _LARGEST = {field.name: 2 ** (field.bits - field.signed) - 1 for field in FIELDS}
 
 #: What a word read from memory means, and what its sum completes.
-_TAG = data.StructLayout({"outside": 1, "second": 1, "first": 1, "last": 1, "map_end": 1, "end": 1})
+_TAG = data.StructLayout({"outside": 1, "second": 1, "first": 1, "last": 1, "row_end": 1, "map_end": 1, "end": 1})
 
 
 class VectorEngine(wiring.Component):
@@ -80,7 +80,8 @@ class VectorEngine(wiring.Component):
                 self.write_address.eq(layer.output_base), next_word.eq(layer.output_base + 1),
             ]
         with m.If(done.last):
-            m.d.sync += self.write_address.eq(self.write_address + layer.output_pixel_step)
+            m.d.sync += self.write_address.eq(self.write_address + Mux(done.row_end, layer.output_row_step,
+                                                                       layer.output_pixel_step))
         with m.If(done.map_end):
             m.d.sync += [self.write_address.eq(next_word), next_word.eq(next_word + 1)]
         with m.If(done.end):
@@ -109,7 +110,7 @@ class VectorEngine(wiring.Component):
             y.eq(window.y + row), x.eq(window.x + column),
             issued.outside.eq(outside(layer, y, x) & ~second), issued.second.eq(second),
             issued.first.eq((row == 0) & (column == 0) & ~second),
-            issued.last.eq(finish), issued.map_end.eq(map_end),
+            issued.last.eq(finish), issued.row_end.eq(window.row_end), issued.map_end.eq(map_end),
             issued.end.eq(map_end & (word == layer.groups - 1)),
         ]
         m.d.sync += self.read_address.eq(Mux(second, second_address, window.address + offset))
@@ -134,7 +135,7 @@ class VectorEngine(wiring.Component):
         with m.Elif(running):
             m.d.sync += [
                 column.eq(Mux(row_end, 0, column + 1)), row.eq(row + row_end),
-                offset.eq(offset + Mux(row_end, layer.tap_row_step, layer.channel_words)),
+                offset.eq(offset + Mux(row_end, layer.tap_row_step, layer.tap_step)),
             ]
 
     def _combine(self, m: Module, tags: list[data.View]) -> None:
@@ -193,14 +194,14 @@ class VectorEngine(wiring.Component):
 
         def tap(pixel: int, row: int, column: int, word: int) -> np.ndarray:
             pixel_row, pixel_column = divmod(pixel, field["output_width"])
-            y = pixel_row * field["stride"] - field["padding_top"] + row
-            x = pixel_column * field["stride"] - field["padding_left"] + column
+            y = pixel_row * field["stride_y"] - field["padding_top"] + row
+            x = pixel_column * field["stride_x"] - field["padding_left"] + column
             if not (0 <= y < field["input_height"] and 0 <= x < field["input_width"]):
                 return np.full(config.lanes, field["pad_code"])
             output_row = (field["output_width"] - 1) * field["pixel_step"] + field["row_step"]
-            kernel_row = (field["kernel_width"] - 1) * field["channel_words"] + field["tap_row_step"]
+            kernel_row = (field["kernel_width"] - 1) * field["tap_step"] + field["tap_row_step"]
             window = field["input_base"] + pixel_row * output_row + pixel_column * field["pixel_step"]
-            return read(window + row * kernel_row + column * field["channel_words"] + word)
+            return read(window + row * kernel_row + column * field["tap_step"] + word)
 
         for word in range(field["groups"]):
             for pixel in range(field["output_pixels"]):
@@ -214,6 +215,8 @@ class VectorEngine(wiring.Component):
                         second = read(field["second_base"] + pixel * field["channel_words"] + word)
                         total = total + (second << field["second_left_shift"])
                     codes = np.clip(total >> field["shift"], field["lower"], field["upper"])
-                output = field["output_base"] + pixel * field["output_pixel_step"] + word
+                pixel_row, pixel_column = divmod(pixel, field["output_width"])
+                map_row = (field["output_width"] - 1) * field["output_pixel_step"] + field["output_row_step"]
+                output = field["output_base"] + pixel_row * map_row + pixel_column * field["output_pixel_step"] + word
                 after[output % 2**ADDRESS_BITS] = codes
         return after

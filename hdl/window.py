@@ -45,8 +45,8 @@ class WindowWalker(wiring.Component):
         Map coordinates of the window's first tap; negative in the padding.
     address : Out(20)
         Address of the window's first tap, modulo 2^20.
-    last : Out(1)
-        The current pixel is the last of the map.
+    row_end, last : Out(1)
+        The current pixel is the last of its row, of the map.
     """
 
     descriptor: In(DESCRIPTOR)
@@ -57,6 +57,7 @@ class WindowWalker(wiring.Component):
     y: Out(signed(COORDINATE_BITS))
     x: Out(signed(COORDINATE_BITS))
     address: Out(ADDRESS_BITS)
+    row_end: Out(1)
     last: Out(1)
 
     def elaborate(self, platform):
@@ -73,12 +74,11 @@ class WindowWalker(wiring.Component):
         with m.Elif(self.restore):
             m.d.comb += following.eq(saved)
         with m.Elif(self.advance):
-            row_end = current.column == layer.output_width - 1
             m.d.comb += [
-                following.y.eq(current.y + Mux(row_end, layer.stride, 0)),
-                following.x.eq(Mux(row_end, -layer.padding_left, current.x + layer.stride)),
-                following.address.eq(current.address + Mux(row_end, layer.row_step, layer.pixel_step)),
-                following.column.eq(Mux(row_end, 0, current.column + 1)),
+                following.y.eq(current.y + Mux(self.row_end, layer.stride_y, 0)),
+                following.x.eq(Mux(self.row_end, -layer.padding_left, current.x + layer.stride_x)),
+                following.address.eq(current.address + Mux(self.row_end, layer.row_step, layer.pixel_step)),
+                following.column.eq(Mux(self.row_end, 0, current.column + 1)),
                 following.pixel.eq(current.pixel + 1),
             ]
         m.d.sync += current.eq(following)
@@ -88,6 +88,7 @@ class WindowWalker(wiring.Component):
         m.d.comb += [
             Cat(self.y, self.x).eq(Cat(current.y, current.x)),
             self.address.eq(current.address),
+            self.row_end.eq(current.column == layer.output_width - 1),
             self.last.eq(current.pixel == layer.output_pixels - 1),
         ]
         return m
@@ -98,8 +99,8 @@ class WindowWalker(wiring.Component):
         windows, address = [], descriptor["input_base"]
         for pixel in range(descriptor["output_pixels"]):
             row, column = divmod(pixel, descriptor["output_width"])
-            windows.append((row * descriptor["stride"] - descriptor["padding_top"],
-                            column * descriptor["stride"] - descriptor["padding_left"], address))
+            windows.append((row * descriptor["stride_y"] - descriptor["padding_top"],
+                            column * descriptor["stride_x"] - descriptor["padding_left"], address))
             last = column == descriptor["output_width"] - 1
             address = (address + descriptor["row_step" if last else "pixel_step"]) % 2**ADDRESS_BITS
         return windows

@@ -11,8 +11,7 @@ from torch import nn
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.errors import NomulError
-from nomul.sw import contract
-from nomul.sw.compile import compile_network
+from nomul.sw.compile import compile_network, prove_accumulators
 from nomul.sw.compiled import CompiledNetwork
 from nomul.sw.convert import convert
 from nomul.sw.cycles import predict
@@ -126,7 +125,7 @@ def _operators(network: IntegerNetwork) -> tuple[str, ...]:
 def _fitted(network: IntegerNetwork, compiled: CompiledNetwork) -> Config:
     activations = max(place["base"] + place["channel_words"] * place["height"] * place["width"]
                       for place in compiled.tensors.values())
-    return replace(compiled.config, accumulator_bits=_accumulator_bits(network),
+    return replace(compiled.config, accumulator_bits=max(12, prove_accumulators(network, compiled.config)),
                    program_layers=_memory(len(compiled.program)), weight_words=_memory(len(compiled.weights)),
                    parameter_words=_memory(len(compiled.parameters)), activation_words=_memory(activations),
                    image_bytes=_memory(network.input.channels * network.input.height * network.input.width),
@@ -137,12 +136,3 @@ def _memory(words: int) -> int:
     """The next power of two, at least the smallest memory."""
     return 1 << (max(words, 4) - 1).bit_length()
 
-
-def _accumulator_bits(network: IntegerNetwork) -> int:
-    """That no input can exceed; at least the smallest accumulator."""
-    bits = 12
-    for layer in network.layers:
-        if isinstance(layer, ArrayLayer):
-            ends = contract.accumulator_range(layer.operator, layer.weight, layer.bias, network.activation_bits)
-            bits = max(bits, *(contract.signed_bits(*each) for each in zip(*ends, strict=True)))
-    return bits

@@ -1,9 +1,10 @@
 """The compiler: from an integer network to program, weights and parameters for one configuration.
 
-Passes, each of which either leaves its promise true or names the layer that breaks it: `choose_operators` (every
-operator is one of the array's), `prove_accumulators` (no accumulator can overflow), `fold_input` (the first layer's
-taps fill the lanes), `place_tensors` (every tensor has its place in the activation memory), `emit` (descriptors and
-words, all of which fit).
+Passes, each of which either leaves its promise true or names the layer that breaks it. From network to network, and
+the result is checked as every network is: `average_by_array` (averages are shifts, or array layers), `align_sums` (the
+operands of sums lie alike), `choose_operators` (every operator is one of the array's), `fold_input` (the first layer's
+taps fill the lanes). Then `prove_accumulators` (no accumulator can overflow), `place_tensors` (every tensor has its
+place in the activation memory), `emit` (descriptors and words, all of which fit).
 """
 
 import math
@@ -18,18 +19,20 @@ from nomul.gen.spec.operators import Operator, WeightError
 from nomul.gen.spec.program import Opcode, ProgramError, pack
 from nomul.gen.spec.registers import Region, word_bytes
 from nomul.sw import contract
-from nomul.sw.compile_notes import note_folding, note_memory, note_operators, note_words
+from nomul.sw.compile_notes import note_added, note_folding, note_memory, note_operators, note_words
 from nomul.sw.compiled import CompiledNetwork
 from nomul.sw.fold_input import fold_input, image_windows
+from nomul.sw.lane_plan import LanePlan, plan_lanes
 from nomul.sw.lower_array import lower_array
 from nomul.sw.lower_vector import lower_vector
-from nomul.sw.lower_window import place
+from nomul.sw.lower_window import Place, place, words_of
 from nomul.sw.memory_plan import Buffer, plan
-from nomul.sw.network import ArrayLayer, IntegerNetwork, Layer
+from nomul.sw.network import Add, ArrayLayer, IntegerNetwork, Layer
+from nomul.sw.rewrite import Segments, align_sums, average_by_array, channel_segments
 
 __all__ = ["CompileError", "compile_network"]
 
-Places = dict[str, dict[str, int]]
+Places = dict[str, Place]
 
 
 class CompileError(NomulError):
@@ -57,9 +60,12 @@ def compile_network(network: IntegerNetwork, config: Config,
         raise CompileError(f"network {network.name!r} has {network.activation_bits}-bit activations, configuration "
                            f"{config.name!r} has activation_bits {config.activation_bits}: quantize for, or configure, "
                            f"the same number")
-    lowered = choose_operators(network, config)
-    tell("choose_operators", note_operators(network, lowered))
-    bits = prove_accumulators(lowered.layers, config)
+    lowered = network
+    for rewrite, note in ((average_by_array, note_added), (align_sums, note_added), (choose_operators, note_operators)):
+        before, lowered = lowered, rewrite(lowered, config)
+        lowered.check()
+        tell(rewrite.__name__, note(before, lowered))
+    bits = prove_accumulators(lowered, config)
     tell("prove_accumulators", f"accumulators need {bits} of {config.accumulator_bits} bits")
     _check_fits("image_bytes", math.prod(network.input.shape), config.image_bytes, "input")
     try:
@@ -70,10 +76,11 @@ def compile_network(network: IntegerNetwork, config: Config,
         windows, places = _image(lowered), place_tensors(lowered, config)
     tell("fold_input", note_folding(lowered, folded, config))
     tell("place_tensors", note_memory(places, config))
-    program, weights, parameters = emit(folded, places, config)
+    folded.check()
+    program, steps, weights, parameters = emit(folded, places, config)
     tell("emit", note_words(len(program), len(weights), len(parameters), config))
-    return CompiledNetwork(network.name, config, network.hash, program, weights, parameters, network.input, windows,
-                           network.classes, places, network.metadata)
+    return CompiledNetwork(network.name, config, network.hash, program, steps, weights, parameters, network.input,
+                           windows, network.classes, places, network.metadata)
 
 
 def _image(network: IntegerNetwork) -> dict[str, int]:
@@ -102,14 +109,15 @@ def choose_operators(network: IntegerNetwork, config: Config) -> IntegerNetwork:
     return replace(network, layers=tuple(chosen))
 
 
-def prove_accumulators(layers: tuple[Layer, ...], config: Config) -> int:
+def prove_accumulators(network: IntegerNetwork, config: Config) -> int:
     """Bits that the accumulators need; `CompileError` if an input can take one beyond `accumulator_bits`."""
-    most = 0
-    for layer in layers:
+    most, segments = 0, channel_segments(network)
+    for layer in network.layers:
         if not isinstance(layer, ArrayLayer):
             continue
-        smallest, largest = contract.accumulator_range(layer.operator, layer.weight, layer.bias,
-                                                       config.activation_bits)
+        times = 1 + _lane_plan(layer, segments, config).twice
+        smallest, largest = (times * end for end in contract.accumulator_range(layer.operator, layer.weight, layer.bias,
+                                                                               config.activation_bits))
         bits = [contract.signed_bits(*ends) for ends in zip(smallest, largest, strict=True)]
         worst = int(np.argmax(bits))
         if bits[worst] > config.accumulator_bits:
@@ -120,24 +128,37 @@ def prove_accumulators(layers: tuple[Layer, ...], config: Config) -> int:
     return most
 
 
+def _lane_plan(layer: ArrayLayer, segments: Segments, config: Config) -> LanePlan:
+    try:
+        return plan_lanes(layer, segments[layer.input], config)
+    except WeightError as error:
+        raise CompileError(f"layer {layer.name!r}: {error}") from None
+
+
 def place_tensors(network: IntegerNetwork, config: Config) -> Places:
-    """Where each tensor but the logits lies; the input at 0, where the hardware packs images."""
-    tensors = dict(list(network.tensors.items())[:-1])
+    """Where each tensor but the logits lies; the input at 0, where the hardware packs images.
+
+    A sum takes the place of an operand that nobody reads after it.
+    """
+    tensors, segments = dict(list(network.tensors.items())[:-1]), channel_segments(network)
     steps = {name: step for step, name in enumerate(tensors)}
     last = dict(steps)
     for step, layer in enumerate(network.layers, start=1):
         last.update(dict.fromkeys(layer.inputs, step))
-    words = {name: -(-tensor.channels // config.lanes) * tensor.height * tensor.width
+    words = {name: words_of(segments[name], config.lanes) * tensor.height * tensor.width
              for name, tensor in tensors.items()}
-    bases = plan([Buffer(name, words[name], steps[name], last[name]) for name in tensors])
+    operands = {layer.name: layer.inputs for layer in network.layers if isinstance(layer, Add)}
+    bases = plan([Buffer(name, words[name], steps[name], last[name], operands.get(name, ())) for name in tensors])
     for name in tensors:
         _check_fits("activation_words", bases[name] + words[name], config.activation_words, name)
-    return {name: place(tensor, bases[name], config.lanes) for name, tensor in tensors.items()}
+    return {name: place(tensor, bases[name], segments[name], config.lanes) for name, tensor in tensors.items()}
 
 
-def emit(network: IntegerNetwork, places: Places, config: Config) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Program, weight words and parameter words."""
+def emit(network: IntegerNetwork, places: Places,
+         config: Config) -> tuple[np.ndarray, list[str], np.ndarray, np.ndarray]:
+    """Program, the layer of each of its descriptors, weight words and parameter words."""
     program: list[list[int]] = []
+    steps: list[str] = []
     weights = [np.zeros((0, word_bytes(Region.WEIGHTS, config)), np.uint8)]
     parameters = [np.zeros((0, word_bytes(Region.PARAMETERS, config)), np.uint8)]
     for layer in network.layers:
@@ -153,13 +174,15 @@ def emit(network: IntegerNetwork, places: Places, config: Config) -> tuple[np.nd
                 _check_fits("parameter_words", sum(map(len, parameters)), config.parameter_words, layer.name)
                 program.append(pack(**lowered.descriptor, **bases))
             else:
-                program.append(pack(**lower_vector(layer, sources, placed, places[layer.name], config)))
+                program += [pack(**fields)
+                            for fields in lower_vector(layer, sources, placed, places[layer.name], config)]
         except (WeightError, ProgramError) as error:
             raise CompileError(f"layer {layer.name!r}: {error}") from None
+        steps += [layer.name] * (len(program) - len(steps))
         _check_fits("program_layers", len(program) + 1, config.program_layers, layer.name)
     _check_fits("result_words", network.classes, config.result_words, network.layers[-1].name)
     program.append(pack(opcode=Opcode.END))
-    return np.array(program, dtype=np.uint32), np.concatenate(weights), np.concatenate(parameters)
+    return np.array(program, dtype=np.uint32), steps, np.concatenate(weights), np.concatenate(parameters)
 
 
 def _check_fits(field: str, needed: int, available: int, layer: str) -> None:

@@ -1,9 +1,17 @@
 """What the compiler's passes did, a line each, for people who ask: `nomul compile --verbose`."""
 
 from nomul.gen.spec.config import Config
+from nomul.sw.lower_window import Place
 from nomul.sw.network import ArrayLayer, IntegerNetwork
 
-__all__ = ["note_folding", "note_memory", "note_operators", "note_words"]
+__all__ = ["note_added", "note_folding", "note_memory", "note_operators", "note_words"]
+
+
+def note_added(before: IntegerNetwork, after: IntegerNetwork) -> str:
+    """Which array layers there are now that were none before."""
+    kinds = {layer.name: layer.kind for layer in before.layers}
+    new = [layer.name for layer in after.layers if layer.kind != kinds.get(layer.name)]
+    return f"new array layers: {', '.join(new)}" if new else "nothing to do"
 
 
 def note_operators(before: IntegerNetwork, after: IntegerNetwork) -> str:
@@ -24,7 +32,7 @@ def note_folding(before: IntegerNetwork, after: IntegerNetwork, config: Config) 
             f"{taps * -(-before.input.channels // config.lanes)}")
 
 
-def note_memory(places: dict[str, dict[str, int]], config: Config) -> str:
+def note_memory(places: dict[str, Place], config: Config) -> str:
     """How much of the activation memory is used, and up to which tensor."""
     ends = {name: place["base"] + place["channel_words"] * place["height"] * place["width"]
             for name, place in places.items()}

@@ -13,6 +13,8 @@ from nomul.gen.spec.operators import Operator
 from nomul.gen.spec.program import Destination, Mode, Opcode, unpack
 from nomul.gen.spec.registers import input_registers
 from nomul.sw import container
+from nomul.sw.geometry import pair_text
+from nomul.sw.lower_window import Place
 from nomul.sw.network import Tensor
 
 __all__ = ["CompiledNetwork", "CompiledNetworkError"]
@@ -36,6 +38,8 @@ class CompiledNetwork:
         Hash of the integer network.
     program : np.ndarray
         uint32, shape (layers + 1, DESCRIPTOR_WORDS); the last descriptor is END.
+    steps : list of str
+        For each descriptor but END, the layer that it works on.
     weights, parameters : np.ndarray
         uint8, shape (words, bytes a word), little-endian, as `nomul.gen.spec.registers` says.
     input : Tensor
@@ -45,8 +49,8 @@ class CompiledNetwork:
     classes : int
         Number of logits.
     tensors : dict
-        Where each activation tensor lies: name → {base, channel_words, channels, height, width}; "input", then the
-        layers in order of the program. The last layer's outputs are the results instead.
+        Where each activation tensor lies: name → `nomul.sw.lower_window.Place`; "input", then the layers in order of
+        the program. The last layer's outputs are the results instead.
     metadata : dict
         The network's.
     """
@@ -55,12 +59,13 @@ class CompiledNetwork:
     config: Config
     network_hash: str
     program: np.ndarray
+    steps: list[str]
     weights: np.ndarray
     parameters: np.ndarray
     input: Tensor
     windows: dict[str, int]
     classes: int
-    tensors: dict[str, dict[str, int]]
+    tensors: dict[str, Place]
     metadata: dict[str, Any]
 
     @property
@@ -92,8 +97,8 @@ class CompiledNetwork:
 
     def summary(self) -> list[dict[str, Any]]:
         """One row a descriptor for a table: layer, operation, kernel, stride, groups, tiles, words, addresses."""
-        names = [*list(self.tensors)[1:], "results", ""]
-        return [_row(name, layer, self.config) for name, layer in zip(names, self.descriptors(), strict=True)]
+        return [_row(name, layer, self.config)
+                for name, layer in zip([*self.steps, ""], self.descriptors(), strict=True)]
 
     # Files. -------------------------------------------------------------------------------------------------
 
@@ -128,13 +133,14 @@ class CompiledNetwork:
                                        f"hash was {header['config_hash']}, now it is {config.hash}): "
                                        f"compile the network again")
         tensors = {place.pop("name"): place for place in header["tensors"]}
-        return cls(header["name"], config, header["network_hash"], arrays["program"], arrays["weights"],
-                   arrays["parameters"], Tensor(**header["input"]), header["windows"], header["classes"], tensors,
-                   header["metadata"])
+        return cls(header["name"], config, header["network_hash"], arrays["program"], header["steps"],
+                   arrays["weights"], arrays["parameters"], Tensor(**header["input"]), header["windows"],
+                   header["classes"], tensors, header["metadata"])
 
     def _content(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         header = {"name": self.name, "config": self.config.to_dict(), "config_hash": self.config_hash,
                   "network_hash": self.network_hash, "input": vars(self.input), "windows": self.windows,
+                  "steps": self.steps,
                   "classes": self.classes,
                   # A list, because the order counts and a file's header is sorted by keys.
                   "tensors": [{"name": name, **place} for name, place in self.tensors.items()],
@@ -146,7 +152,8 @@ def _row(name: str, layer: dict[str, int], config: Config) -> dict[str, Any]:
     opcode = Opcode(layer["opcode"])
     if opcode is Opcode.END:
         return {"layer": name, "operation": "end"}
-    row = {"layer": name, "kernel": f"{layer['kernel_height']}×{layer['kernel_width']}", "stride": layer["stride"],
+    row = {"layer": name, "kernel": f"{layer['kernel_height']}×{layer['kernel_width']}",
+           "stride": pair_text((layer["stride_y"], layer["stride_x"])),
            "input": layer["input_base"], "output": layer["output_base"], "pixels": layer["output_pixels"],
            "groups": layer["groups"], "shift": layer["shift"], "range": f"{layer['lower']} to {layer['upper']}"}
     if opcode is Opcode.VECTOR:

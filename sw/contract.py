@@ -6,7 +6,7 @@ activation is an unsigned code of A bits whose real value is ``(code - zero_poin
 - Array layer: ``acc[c] = bias[c] + Σ_k op(x_k, w[c, k])``, then `requantize`. Taps outside the map read as the input's
   zero point and are computed like any other. For SHIFT and SIGN the zero point's share ``-z·Σw`` is part of the
   bias; L1 weights are codes on the input's own grid, so that it cancels.
-- Pooling and residual add: `maximum`, `average`, `residual`.
+- Pooling, residual add and concatenation: `maximum`, `average`, `residual`, `rescale`.
 """
 
 import numpy as np
@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike
 
 from nomul.gen.spec.operators import Operator
 
-__all__ = ["ACCUMULATOR_BITS", "LOGIT_LOWER", "LOGIT_UPPER", "MAX_SHIFT", "MAX_TERMS", "MULTIPLIER_BITS",
-           "accumulate", "accumulator_range", "average", "maximum", "op", "output_size", "requantize",
-           "residual", "signed_bits"]
+__all__ = ["ACCUMULATOR_BITS", "LOGIT_LOWER", "LOGIT_UPPER", "MAX_LEFT_SHIFT", "MAX_SHIFT", "MAX_TERMS",
+           "MAX_VECTOR_SHIFT", "MULTIPLIER_BITS", "accumulate", "accumulator_range", "average", "maximum", "mean_scale",
+           "op", "requantize", "rescale", "residual", "signed_bits"]
 
 #: No accumulator is wider, so that all products fit in int64.
 ACCUMULATOR_BITS = 40
@@ -24,6 +24,8 @@ ACCUMULATOR_BITS = 40
 MULTIPLIER_BITS = 16
 #: The requantization's right shift is 1 to this.
 MAX_SHIFT = 40
+#: Left and right shifts of residual adds and concatenations are 0 to these.
+MAX_LEFT_SHIFT, MAX_VECTOR_SHIFT = 15, 31
 #: A layer reads its input 1 to this many times.
 MAX_TERMS = 15
 #: Logits are signed 16 bit.
@@ -86,11 +88,6 @@ def signed_bits(smallest: int, largest: int) -> int:
                (~int(largest) if largest < 0 else int(largest)).bit_length()) + 1
 
 
-def output_size(size: int, kernel: int, stride: int, padding: int = 0) -> int:
-    """Windows along one side of a map; 0 or less if not even one fits."""
-    return (size + 2 * padding - kernel) // stride + 1
-
-
 def requantize(acc: np.ndarray, multiplier: np.ndarray, shift: int, zero_point: int, lower: int,
                upper: int) -> np.ndarray:
     """``clamp(((acc·M + 2^(shift-1)) >> shift) + zero_point, lower, upper)``: floor shift, so round half up.
@@ -118,15 +115,30 @@ def maximum(codes: np.ndarray) -> np.ndarray:
     return np.asarray(codes, dtype=np.int64).max(axis=-1)
 
 
-def average(codes: np.ndarray) -> np.ndarray:
-    """Average pooling: the mean of the codes on the last axis (2^s of them), rounded half up.
+def mean_scale(count: int) -> tuple[int, int]:
+    """M and S with M/2^S = 1/count: exactly for a power of two (M = 1), else with the 16 bits of a multiplier."""
+    shift = (count - 1).bit_length()
+    if 1 << shift == count:
+        return 1, shift
+    shift += MULTIPLIER_BITS - 1
+    return ((1 << shift) + count // 2) // count, shift
 
-    ``(Σ codes + 2^(s-1)) >> s``; for s = 0 the code itself. The zero point stays as it is.
+
+def average(codes: np.ndarray, zero_point: int) -> np.ndarray:
+    """Average pooling: the mean of the codes on the last axis, rounded half up.
+
+    ``((Σ (code - z)·M + 2^(S-1)) >> S) + z`` with M and S of `mean_scale`; for one code itself.
     """
-    shift = codes.shape[-1].bit_length() - 1
-    if 1 << shift != codes.shape[-1]:
-        raise ValueError(f"an average is over a power of two of codes, not {codes.shape[-1]}")
-    return (np.asarray(codes, dtype=np.int64).sum(axis=-1) + (1 << shift >> 1)) >> shift
+    multiplier, shift = mean_scale(codes.shape[-1])
+    total = (np.asarray(codes, dtype=np.int64) - zero_point).sum(axis=-1)
+    return ((total * multiplier + (1 << shift >> 1)) >> shift) + zero_point
+
+
+def rescale(codes: np.ndarray, zero_point: int, steps: int, target_zero_point: int, upper: int) -> np.ndarray:
+    """Codes on another grid, whose step is 2^-steps times their own, rounded half up and clamped to 0 .. `upper`."""
+    left, shift = max(steps, 0), max(-steps, 0)
+    total = (np.asarray(codes, dtype=np.int64) - zero_point) << left
+    return np.clip(((total + (1 << shift >> 1)) >> shift) + target_zero_point, 0, upper)
 
 
 def residual(a: np.ndarray, b: np.ndarray, zero_points: tuple[int, int], left_shifts: tuple[int, int], shift: int,

@@ -6,8 +6,9 @@ block's beginning, one of the two accumulator banks is free; the *drain* empties
 through rows of serial requantizers. Nothing depends on data, so the cycles of one image are those of all.
 """
 
+import operator
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.latency import ACCUMULATOR, ISSUE, REQUANTIZER, VECTOR, array_latency
@@ -43,6 +44,10 @@ class LayerCycles:
     accumulators: int
     drain: int
     fetch: int
+
+    def __add__(self, other: "LayerCycles") -> "LayerCycles":
+        """Both one after the other."""
+        return LayerCycles(*map(operator.add, astuple(self), astuple(other)))
 
     @property
     def total(self) -> int:

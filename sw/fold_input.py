@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.registers import input_registers
-from nomul.sw.lower_window import address, window_fields
+from nomul.sw.lower_window import ONE_BY_ONE, address, place, window_fields
 from nomul.sw.network import ArrayLayer, IntegerNetwork, Tensor
 
 __all__ = ["fold_input", "image_windows"]
@@ -24,7 +24,8 @@ def fold_input(network: IntegerNetwork, config: Config) -> IntegerNetwork:
         in the order row, column, channel.
     """
     readers = [layer for layer in network.layers if "input" in layer.inputs]
-    if len(readers) != 1 or not isinstance(first := readers[0], ArrayLayer):
+    if len(readers) != 1 or not isinstance(first := readers[0], ArrayLayer) \
+            or first.geometry.groups != 1 or first.geometry.dilation != (1, 1):
         return network
     image = network.input
     outputs, _, height, width = first.weight.shape
@@ -53,11 +54,13 @@ def image_windows(network: IntegerNetwork, folded: IntegerNetwork) -> dict[str, 
     ProgramError
         For an image, kernel, stride or padding that the registers cannot hold.
     """
-    image, kernel, stride, padding = network.input, (1, 1), 1, 0
+    image, kernel, geometry = network.input, (1, 1), ONE_BY_ONE
     if folded is not network:
         first = next(layer for layer in network.layers if isinstance(layer, ArrayLayer) and "input" in layer.inputs)
-        kernel, stride, padding = first.weight.shape[2:], first.stride, first.padding
-    windows = window_fields(image, {"base": 0, "channel_words": image.channels}, kernel, stride, padding, folded.input)
-    windows["tap_row_step"] = address((image.width - kernel[1]) * image.channels + 1)
+        kernel, geometry = first.weight.shape[2:], first.geometry
+    # In a map whose words are bytes every channel is a lane.
+    placed = place(image, 0, (image.channels,), lanes=1)
+    windows = window_fields(image, placed, kernel, geometry, folded.input) | {
+        "channel_words": image.channels, "tap_row_step": address((image.width - kernel[1]) * image.channels + 1)}
     input_registers(windows)
     return windows

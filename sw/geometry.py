@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from nomul.gen.spec.errors import NomulError
 
-__all__ = ["Geometry", "LayerError", "Size"]
+__all__ = ["Geometry", "LayerError", "Size", "pair_text"]
 
 #: One number for both directions, or (vertical, horizontal).
 Size = int | tuple[int, int]
@@ -52,6 +52,12 @@ class Geometry(NamedTuple):
         if self.groups < 1 or inputs % self.groups or outputs % self.groups:
             raise LayerError(f"groups={self.groups} must divide both the {inputs} input channels and the {outputs} "
                              f"output channels")
+
+
+def pair_text(value: Size) -> str:
+    """For tables: one number if both directions have the same."""
+    vertical, horizontal = (value, value) if isinstance(value, int) else value
+    return str(vertical) if vertical == horizontal else f"{vertical}×{horizontal}"
 
 
 def _pair(name: str, value: Size, smallest: int) -> tuple[int, int]:

@@ -4,8 +4,12 @@
 """
 
 from torch import Tensor, int64
+from torch.nn import functional
 
-__all__ = ["mean", "requantized", "summed"]
+from nomul.sw.contract import mean_scale
+from nomul.sw.geometry import Geometry
+
+__all__ = ["mean", "requantized", "rescaled", "summed", "windows"]
 
 
 def requantized(acc: Tensor, multiplier: Tensor, shift: int, zero_point: int, lower: int, upper: int) -> Tensor:
@@ -21,7 +25,22 @@ def summed(operands: tuple[Tensor, Tensor], zero_points: tuple[int, int], left_s
     return (((first + second + (1 << shift >> 1)) >> shift) + zero_point).clamp(lower, upper)
 
 
-def mean(windows: Tensor) -> Tensor:
-    """As `contract.average`: int64, over the last two axes of integer codes, a power of two of them."""
-    count = windows.shape[-2] * windows.shape[-1]
-    return (windows.sum(dim=(-2, -1)) + count // 2) >> (count.bit_length() - 1)
+def rescaled(codes: Tensor, zero_point: int, steps: int, target_zero_point: int, upper: int) -> Tensor:
+    """As `contract.rescale`: int64."""
+    left, shift = max(steps, 0), max(-steps, 0)
+    total = ((codes.to(int64) - zero_point) << left) + (1 << shift >> 1)
+    return ((total >> shift) + target_zero_point).clamp(0, upper)
+
+
+def mean(taps: Tensor, zero_point: int) -> Tensor:
+    """As `contract.average`: int64, over the last two axes of integer codes."""
+    multiplier, shift = mean_scale(taps.shape[-2] * taps.shape[-1])
+    total = (taps.to(int64) - zero_point).sum(dim=(-2, -1))
+    return ((total * multiplier + (1 << shift >> 1)) >> shift) + zero_point
+
+
+def windows(codes: Tensor, kernel: tuple[int, int], geometry: Geometry, padding: int) -> Tensor:
+    """Windows without dilation of codes (N, C, H, W) with `padding` around: (N, C, rows, columns, height, width)."""
+    (above, left), (down, across) = geometry.padding, geometry.stride
+    padded = functional.pad(codes, (left, left, above, above), value=padding)
+    return padded.unfold(2, kernel[0], down).unfold(3, kernel[1], across)

@@ -1,43 +1,89 @@
-"""Pooling and residual add: descriptors of the vector engine."""
+"""Layers without weights: descriptors of the vector engine."""
+
+from collections.abc import Iterator
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import Mode, Opcode
-from nomul.sw.lower_window import address, window_fields
-from nomul.sw.network import Add, AveragePool, MaxPool, Tensor
+from nomul.sw.contract import mean_scale
+from nomul.sw.geometry import Geometry
+from nomul.sw.lower_window import ONE_BY_ONE, Place, address, window_fields
+from nomul.sw.network import Add, AveragePool, Concat, MaxPool, Tensor, Upsample
 
 __all__ = ["lower_vector"]
 
+VectorLayer = MaxPool | AveragePool | Add | Concat | Upsample
+Fields = dict[str, int]
 
-def lower_vector(layer: MaxPool | AveragePool | Add, sources: list[Tensor], placed: list[dict[str, int]],
-                 target: dict[str, int], config: Config) -> dict[str, int]:
-    """Fields of one VECTOR descriptor.
+
+def lower_vector(layer: VectorLayer, sources: list[Tensor], placed: list[Place], target: Place,
+                 config: Config) -> list[Fields]:
+    """Fields of the VECTOR descriptors: one, but for a concatenation one an input, for an upsampling four.
 
     Parameters
     ----------
     sources : list of Tensor
         The tensors that the layer reads, which lie at `placed`.
-    target : dict
+    target : Place
         Where the output goes.
     """
-    kernel, stride = ((1, 1), 1) if isinstance(layer, Add) else (layer.kernel, layer.stride)
-    words = placed[0]["channel_words"]
-    common = {
-        **window_fields(sources[0], placed[0], kernel, stride, 0, layer.output),
-        "opcode": Opcode.VECTOR, "groups": words,
-        "tap_row_step": address((sources[0].width - kernel[1] + 1) * words),
+    if isinstance(layer, Concat):
+        return list(_concatenation(layer, sources, placed, target, config))
+    if isinstance(layer, Upsample):
+        return list(_upsampling(sources[0], placed[0], target, config))
+    if isinstance(layer, Add):
+        return [_sum(layer, sources, placed, target, config)]
+    fields = _common(sources[0], placed[0], layer.kernel, layer.geometry, layer.output, target, config)
+    if isinstance(layer, MaxPool):
+        return [fields | {"mode": Mode.MAX, "pad_code": 0}]
+    _, shift = mean_scale(layer.kernel[0] * layer.kernel[1])
+    return [fields | {"mode": Mode.ADD, "shift": shift, "offset": 1 << shift >> 1}]
+
+
+def _common(source: Tensor, placed: Place, kernel: tuple[int, int], geometry: Geometry, output: Tensor, target: Place,
+            config: Config) -> Fields:
+    """What all have: windows, channel words, and outputs from the target's first word on."""
+    words = placed["channel_words"]
+    return {
+        **window_fields(source, placed, kernel, geometry, output), "opcode": Opcode.VECTOR, "groups": words,
+        "tap_step": words, "tap_row_step": address((source.width - kernel[1] + 1) * words),
         "output_base": target["base"], "output_pixel_step": target["channel_words"],
+        "output_row_step": target["channel_words"],
         "lower": 0, "upper": (1 << config.activation_bits) - 1,
     }
-    if isinstance(layer, MaxPool):
-        return common | {"mode": Mode.MAX}
-    if isinstance(layer, AveragePool):
-        shift = (kernel[0] * kernel[1]).bit_length() - 1
-        return common | {"mode": Mode.ADD, "shift": shift, "offset": 1 << shift >> 1}
+
+
+def _sum(layer: Add, sources: list[Tensor], placed: list[Place], target: Place, config: Config) -> Fields:
     # Rounding and all three zero points, in units of the sum before its shift.
     offset = (1 << layer.shift >> 1) + (layer.output.zero_point << layer.shift)
     offset -= sum(source.zero_point << left for source, left in zip(sources, layer.left_shifts, strict=True))
-    return common | {
+    return _common(sources[0], placed[0], (1, 1), ONE_BY_ONE, layer.output, target, config) | {
         "mode": Mode.ADD, "two_operands": 1, "second_base": placed[1]["base"],
+        "channel_words": placed[1]["channel_words"],
         "left_shift": layer.left_shifts[0], "second_left_shift": layer.left_shifts[1],
         "shift": layer.shift, "offset": offset, "lower": layer.lower, "upper": layer.upper,
     }
+
+
+def _concatenation(layer: Concat, sources: list[Tensor], placed: list[Place], target: Place,
+                   config: Config) -> Iterator[Fields]:
+    """Each input is brought to the output's grid while it is copied to its words."""
+    word = target["base"]
+    for source, where in zip(sources, placed, strict=True):
+        steps = source.exponent - layer.output.exponent
+        left, shift = max(steps, 0), max(-steps, 0)
+        offset = (1 << shift >> 1) + (layer.output.zero_point << shift) - (source.zero_point << left)
+        yield _common(source, where, (1, 1), ONE_BY_ONE, source, target, config) | {
+            "mode": Mode.ADD, "left_shift": left, "shift": shift, "offset": offset, "output_base": word}
+        word += where["channel_words"]
+
+
+def _upsampling(source: Tensor, placed: Place, target: Place, config: Config) -> Iterator[Fields]:
+    """One copy of the map for each of a pixel's four places."""
+    words, width = target["channel_words"], target["width"]
+    # From the last but one pixel of a row to the first of the row after the next.
+    row_step = address((2 * width - (width - 2)) * words)
+    for row in range(2):
+        for column in range(2):
+            yield _common(source, placed, (1, 1), ONE_BY_ONE, source, target, config) | {
+                "mode": Mode.MAX, "output_base": target["base"] + (row * width + column) * words,
+                "output_pixel_step": 2 * words, "output_row_step": row_step}

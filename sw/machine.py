@@ -65,11 +65,10 @@ class Machine:
     def trace(self, image_codes: np.ndarray) -> dict[str, np.ndarray]:
         """Every activation tensor right after it was made, unused lanes included: uint8, shape (words·lanes, H, W)."""
         self._store_image(image_codes)
-        names = list(self._compiled.tensors)
         tensors = {"input": self._tensor("input")}
-        for name, layer in zip([*names[1:], None], self._layers(), strict=True):
+        for name, layer in zip(self._compiled.steps, self._layers(), strict=True):
             self._step(layer)
-            if name is not None:
+            if name in self._compiled.tensors:
                 tensors[name] = self._tensor(name)
         return tensors
 
@@ -113,14 +112,15 @@ class Machine:
         rows, columns = np.divmod(np.arange(layer["output_pixels"]), layer["output_width"])
         steps = np.where(columns == layer["output_width"] - 1, layer["row_step"], layer["pixel_step"])
         addresses = layer["input_base"] + np.concatenate([[0], np.cumsum(steps)[:-1]])
-        return (rows * layer["stride"] - layer["padding_top"], columns * layer["stride"] - layer["padding_left"],
+        return (rows * layer["stride_y"] - layer["padding_top"], columns * layer["stride_x"] - layer["padding_left"],
                 addresses)
 
     def _read(self, layer: dict[str, int], y: np.ndarray, x: np.ndarray, addresses: np.ndarray) -> np.ndarray:
         """One word a pixel, int64, shape (pixels, lanes)."""
         inside = _inside(layer, y, x)
         words = np.full((len(y), self._config.lanes), layer["pad_code"], np.int64)
-        words[inside] = self.activations[addresses[inside] % (1 << ADDRESS_BITS)]
+        # Groups of columns without a channel may read anywhere: their sums do not count.
+        words[inside] = self.activations[addresses[inside] % (1 << ADDRESS_BITS) % len(self.activations)]
         return words
 
     # Array layers. ------------------------------------------------------------------------------------------
@@ -133,14 +133,16 @@ class Machine:
             weight_address = layer["weight_base"] + group * layer["tiles"] * columns
             for tile in range(layer["tiles"]):
                 if tile % (layer["tiles"] // layer["terms"]) == 0:
-                    step = row = 0
+                    step, row = group // layer["together"] * layer["channel_words"], 0
                 column = tile // layer["channel_words"] % layer["kernel_width"]
-                taps = self._read(layer, y + row, x + column, addresses + step)
+                taps = self._read(layer, y + row * layer["dilation_y"], x + column * layer["dilation_x"],
+                                  addresses + step)
                 codes = self._weight_codes[weight_address:weight_address + columns]
                 acc = self._wrap(acc + self._leaf_sums(Operator(layer["operator"]), taps, codes))
                 weight_address += columns
-                row_end = (tile + 1) % (layer["channel_words"] * layer["kernel_width"]) == 0
-                step += layer["tap_row_step"] if row_end else 1
+                tap_end = (tile + 1) % layer["channel_words"] == 0
+                row_end = tap_end and column == layer["kernel_width"] - 1
+                step += layer["tap_row_step"] if row_end else layer["tap_step"] if tap_end else 1
                 row += row_end
             first = layer["parameter_base"] + group * columns
             outputs = self._requantize(layer, acc, slice(first, first + columns))
@@ -192,13 +194,16 @@ class Machine:
     def _vector(self, layer: dict[str, int]) -> None:
         y, x, addresses = self._windows(layer)
         pixels = np.arange(layer["output_pixels"])
+        rows, columns = np.divmod(pixels, layer["output_width"])
+        map_row = (layer["output_width"] - 1) * layer["output_pixel_step"] + layer["output_row_step"]
+        targets = layer["output_base"] + rows * map_row + columns * layer["output_pixel_step"]
         for word in range(layer["groups"]):
             taps, step = [], word
             for row in range(layer["kernel_height"]):
                 for column in range(layer["kernel_width"]):
                     taps.append(self._read(layer, y + row, x + column, addresses + step))
                     last = column == layer["kernel_width"] - 1
-                    step += layer["tap_row_step"] if last else layer["channel_words"]
+                    step += layer["tap_row_step"] if last else layer["tap_step"]
             if layer["mode"] == Mode.MAX:
                 outputs = np.max(taps, axis=0)
             else:
@@ -207,7 +212,7 @@ class Machine:
                     second = self.activations[layer["second_base"] + pixels * layer["channel_words"] + word]
                     total = total + (second.astype(np.int64) << layer["second_left_shift"])
                 outputs = np.clip(total >> layer["shift"], layer["lower"], layer["upper"])
-            self.activations[layer["output_base"] + pixels * layer["output_pixel_step"] + word] = outputs
+            self.activations[(targets + word) % (1 << ADDRESS_BITS)] = outputs
 
 
 def _inside(layer: dict[str, int], y: np.ndarray, x: np.ndarray) -> np.ndarray:

@@ -4,20 +4,24 @@ from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from nomul.gen.spec.errors import NomulError
 from nomul.gen.spec.operators import Operator
 from nomul.sw import container, contract
-from nomul.sw.network_layers import Add, ArrayLayer, AveragePool, Layer, MaxPool, NetworkError, Tensor
+from nomul.sw.array_layer import ArrayLayer
+from nomul.sw.geometry import pair_text
+from nomul.sw.tensor import NetworkError, Tensor
+from nomul.sw.vector_layers import Add, AveragePool, Concat, MaxPool, Upsample
 
-__all__ = ["LAYERS", "Add", "ArrayLayer", "AveragePool", "IntegerNetwork", "Layer", "MaxPool", "NetworkError",
-           "Tensor"]
+__all__ = ["LAYERS", "Add", "ArrayLayer", "AveragePool", "Concat", "IntegerNetwork", "Layer", "MaxPool",
+           "NetworkError", "Tensor", "Upsample"]
 
+Layer = ArrayLayer | MaxPool | AveragePool | Add | Concat | Upsample
 #: Every layer there is, by its name in files and messages.
-LAYERS: dict[str, type] = {layer.kind: layer for layer in (ArrayLayer, MaxPool, AveragePool, Add)}
+LAYERS: dict[str, type] = {layer.kind: layer for layer in get_args(Layer)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,12 +201,13 @@ def _row(layer: Layer) -> dict[str, Any]:
                            "zero point": layer.output.zero_point, "exponent": layer.output.exponent}
     if isinstance(layer, ArrayLayer):
         row |= {"kind": layer.operator.key, "weights": "×".join(map(str, layer.weight.shape)),
-                "weight range": f"{layer.weight.min()} to {layer.weight.max()}", "stride": layer.stride,
-                "padding": layer.padding, "shift": layer.shift}
+                "weight range": f"{layer.weight.min()} to {layer.weight.max()}", "stride": pair_text(layer.stride),
+                "padding": pair_text(layer.padding), "groups": layer.groups, "shift": layer.shift}
     elif isinstance(layer, Add):
         row |= {"shift": layer.shift}
-    else:
-        row |= {"weights": "×".join(map(str, layer.kernel)), "stride": layer.stride}
-    if not isinstance(layer, MaxPool | AveragePool):
+    elif isinstance(layer, MaxPool | AveragePool):
+        row |= {"weights": "×".join(map(str, layer.kernel)), "stride": pair_text(layer.stride),
+                "padding": pair_text(layer.padding)}
+    if isinstance(layer, ArrayLayer | Add):
         row |= {"range": f"{layer.lower} to {layer.upper}"}
     return row

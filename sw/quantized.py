@@ -9,11 +9,11 @@ from torch import nn
 from torch.nn import functional
 
 from nomul.gen.spec.operators import Operator
-from nomul.sw.integer_ops import mean, requantized, summed
+from nomul.sw.integer_ops import mean, requantized, rescaled, summed, windows
 from nomul.sw.l1 import l1_conv2d
-from nomul.sw.network import Add, ArrayLayer, AveragePool, MaxPool, Tensor
+from nomul.sw.network import Add, ArrayLayer, AveragePool, Concat, MaxPool, Tensor, Upsample
 
-__all__ = ["QuantizedAdd", "QuantizedArray", "QuantizedInput", "QuantizedPool"]
+__all__ = ["QuantizedAdd", "QuantizedArray", "QuantizedConcat", "QuantizedInput", "QuantizedPool", "QuantizedUpsample"]
 
 
 def _codes(values: Values, grid: Tensor) -> Values:
@@ -72,10 +72,13 @@ class QuantizedArray(nn.Module):
     def forward(self, x: Values) -> Values:
         """(N, C, H, W) to (N, O, OH, OW); a linear layer: (N, I) to (N, O)."""
         layer = self.layer
-        codes = _codes(x, self.source).reshape(-1, *self.source.shape).double().repeat(1, layer.terms, 1, 1)
-        padded = functional.pad(codes, (layer.padding,) * 4, value=self.source.zero_point)
+        stride, (above, left), dilation, groups = layer.geometry
+        codes = _codes(x, self.source).reshape(-1, *self.source.shape).double()
+        codes = codes.unflatten(1, (groups, -1)).repeat(1, 1, layer.terms, 1, 1).flatten(1, 2)
+        padded = functional.pad(codes, (left, left, above, above), value=self.source.zero_point)
         convolve = l1_conv2d if layer.operator is Operator.L1 else functional.conv2d
-        acc = convolve(padded, self.weight, stride=layer.stride).to(torch.int64) + self.bias
+        products = convolve(padded, self.weight, stride=stride, dilation=dilation, groups=groups)
+        acc = products.to(torch.int64) + self.bias
         result = requantized(acc, self.multiplier, layer.shift, layer.output.zero_point, layer.lower, layer.upper)
         values = _values(result, layer.output)
         return values.flatten(1) if x.ndim == 2 else values
@@ -101,10 +104,9 @@ class QuantizedPool(nn.Module):
 
     def forward(self, x: Values) -> Values:
         """(N, C, H, W) to (N, C, OH, OW)."""
-        (height, width), stride = self.layer.kernel, self.layer.stride
-        windows = _codes(x, self.layer.output).unfold(2, height, stride).unfold(3, width, stride)
-        codes = windows.amax(dim=(4, 5)) if isinstance(self.layer, MaxPool) else mean(windows)
-        return _values(codes, self.layer.output)
+        grid, maximum = self.layer.output, isinstance(self.layer, MaxPool)
+        taps = windows(_codes(x, grid), self.layer.kernel, self.layer.geometry, 0 if maximum else grid.zero_point)
+        return _values(taps.amax(dim=(4, 5)) if maximum else mean(taps, grid.zero_point), grid)
 
 
 class QuantizedAdd(nn.Module):
@@ -128,3 +130,46 @@ class QuantizedAdd(nn.Module):
         codes = summed((_codes(a, first), _codes(b, second)), (first.zero_point, second.zero_point),
                        layer.left_shifts, layer.shift, layer.output.zero_point, layer.lower, layer.upper)
         return _values(codes, layer.output)
+
+
+class QuantizedConcat(nn.Module):
+    """Concatenation along the channels.
+
+    Parameters
+    ----------
+    layer : Concat
+        The output's grid.
+    sources : list of Tensor
+        The inputs' grids.
+    largest : int
+        Largest code.
+    """
+
+    def __init__(self, layer: Concat, sources: list[Tensor], largest: int):
+        super().__init__()
+        self.layer, self.sources, self.largest = layer, sources, largest
+
+    def forward(self, tensors: list[Values]) -> Values:
+        """Tensors (N, C, H, W) to (N, sum of their C, H, W)."""
+        grid = self.layer.output
+        return _values(torch.cat([rescaled(_codes(values, source), source.zero_point, source.exponent - grid.exponent,
+                                           grid.zero_point, self.largest)
+                                  for values, source in zip(tensors, self.sources, strict=True)], dim=1), grid)
+
+
+class QuantizedUpsample(nn.Module):
+    """Nearest-neighbour upsampling by 2, which needs no numbers.
+
+    Parameters
+    ----------
+    layer : Upsample
+        Names and shapes.
+    """
+
+    def __init__(self, layer: Upsample):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Values) -> Values:
+        """(N, C, H, W) to (N, C, 2H, 2W)."""
+        return x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)

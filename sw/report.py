@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from nomul.gen.spec.config import Config
+from nomul.gen.spec.program import Opcode
 from nomul.sw.compile import compile_network
 from nomul.sw.compiled import CompiledNetwork
 from nomul.sw.cycles import LayerCycles, predict
+from nomul.sw.lower_window import Place
 from nomul.sw.network import ArrayLayer, IntegerNetwork, Layer
 
 __all__ = ["LayerReport", "Report", "report", "report_compiled"]
@@ -19,7 +21,7 @@ class LayerReport:
     Attributes
     ----------
     name, kind : str
-        The layer; "l1", "shift", "sign" or what kind of pooling or sum it is.
+        The layer; "l1", "shift", "sign" or what kind of pooling, sum or copy it is.
     output : str
         Channels × height × width.
     operations : int
@@ -110,26 +112,35 @@ def report(network: IntegerNetwork, config: Config) -> Report:
 def report_compiled(network: IntegerNetwork, compiled: CompiledNetwork) -> Report:
     """Counts what `compiled`, which is `network`, takes."""
     *cycles, end = predict(compiled)
-    descriptors = compiled.descriptors()[:-1]
-    layers = [_layer(*each, compiled) for each in zip(network.layers, cycles, descriptors, strict=True)]
+    work: dict[str, list[tuple[LayerCycles, dict[str, int]]]] = {}
+    for name, *step in zip(compiled.steps, zip(cycles, compiled.descriptors()[:-1], strict=True), strict=True):
+        work.setdefault(name, []).extend(step)
+    known = {layer.name: layer for layer in network.layers}
+    layers = [_layer(name, known.get(name), steps, compiled) for name, steps in work.items()]
     return Report(network.name, compiled.config, layers, end.total)
 
 
-def _layer(layer: Layer, cycles: LayerCycles, descriptor: dict[str, int], compiled: CompiledNetwork) -> LayerReport:
-    config, operations, weight_words, blocks, kind = compiled.config, 0, 0, 0, layer.kind
+def _layer(name: str, layer: Layer | None, steps: list[tuple[LayerCycles, dict[str, int]]],
+           compiled: CompiledNetwork) -> LayerReport:
+    config, operations, weight_words, weights_read = compiled.config, 0, 0, 0
+    kind, place = layer.kind if layer else "copy", compiled.tensors.get(name)
+    cycles = sum((cycles for cycles, _ in steps), LayerCycles(0, 0, 0, 0, 0))
     if isinstance(layer, ArrayLayer):
         operations = layer.weight.size * layer.output.height * layer.output.width
-        weight_words = descriptor["groups"] * descriptor["tiles"] * config.columns
-        blocks = -(-descriptor["output_pixels"] // descriptor["block"])
         kind = layer.operator.key
-    written = _words(compiled.tensors.get(layer.name), config)
-    return LayerReport(layer.name, kind, "×".join(map(str, layer.output.shape)), operations, cycles,
+    for _, descriptor in steps:
+        if descriptor["opcode"] == Opcode.ARRAY:
+            words = descriptor["groups"] * descriptor["tiles"] * config.columns
+            weight_words += words
+            weights_read += words * -(-descriptor["output_pixels"] // descriptor["block"])
+    shape = [place[key] for key in ("channels", "height", "width")] if place else [compiled.classes, 1, 1]
+    return LayerReport(name, kind, "×".join(map(str, shape)), operations, cycles,
                        operations / (cycles.total * config.lanes * config.columns),
-                       weight_words * config.weight_word_bits, blocks * weight_words * config.weight_word_bits,
-                       cycles.busy * config.activation_word_bits, written)
+                       weight_words * config.weight_word_bits, weights_read * config.weight_word_bits,
+                       cycles.busy * config.activation_word_bits, _words(place, config))
 
 
-def _words(place: dict[str, int] | None, config: Config) -> int:
+def _words(place: Place | None, config: Config) -> int:
     """Bits that a tensor takes; 0 for the logits, which are no activations."""
     if place is None:
         return 0

@@ -63,7 +63,7 @@ def report_page(network: IntegerNetwork, compiled: CompiledNetwork, clock_mhz: f
                  "array waits.", "plot", roofline_chart(report)),
         _section("Activation memory", f"Where each tensor lies, from the layer that writes it to the last one that "
                  f"reads it. The memory has {config.activation_words:,} words of {config.activation_word_bits} bits.",
-                 "plot", memory_chart(tensors, config.activation_words, len(network.layers))),
+                 "plot", memory_chart(tensors, config.activation_words, len(report.layers))),
         _section("Layers", "For one image. Energy is estimated from published unit costs of 8-bit operations and of "
                  "memory accesses in 45 nm CMOS, without clock, wires and requantizers: good for comparisons, not "
                  "measured.", "table", _table(report, energies))])
@@ -73,13 +73,19 @@ def report_page(network: IntegerNetwork, compiled: CompiledNetwork, clock_mhz: f
 
 
 def lifetimes(network: IntegerNetwork, compiled: CompiledNetwork) -> list[Lifetime]:
-    """Every tensor in the activation memory, in order of the layers that write them; the input is step 0's."""
-    steps = {name: step for step, name in enumerate(network.tensors)}
-    last = dict(steps)
+    """Every tensor in the activation memory, in order of the layers that write them; the input is step 0's.
+
+    One whose words its last reader writes over lives until the step before that.
+    """
+    steps = {name: step for step, name in enumerate(dict.fromkeys(["input", *compiled.steps]))}
+    # A tensor that only the compiler knows is read by the next step.
+    last = {name: step if name in network.tensors else step + 1 for name, step in steps.items()}
     for layer in network.layers:
         last.update(dict.fromkeys(layer.inputs, steps[layer.name]))
+    starts = {(place["base"], steps[name]) for name, place in compiled.tensors.items()}
     return [Lifetime(name, place["base"], place["height"] * place["width"] * place["channel_words"], steps[name],
-                     last[name]) for name, place in compiled.tensors.items()]
+                     last[name] - ((place["base"], last[name]) in starts and last[name] > steps[name]))
+            for name, place in compiled.tensors.items()]
 
 
 def _described(config: Config) -> str:

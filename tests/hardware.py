@@ -26,5 +26,6 @@ def packed_image(compiled, image):
     padded = np.pad(image, around, constant_values=windows["pad_code"])
     every = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(1, 2))   # (C, y, x, row, column)
     height, width = compiled.tensors["input"]["height"], compiled.tensors["input"]["width"]
-    taken = every[:, 16 - windows["padding_top"]::windows["stride"], 16 - windows["padding_left"]::windows["stride"]]
+    taken = every[:, 16 - windows["padding_top"]::windows["stride_y"],
+                  16 - windows["padding_left"]::windows["stride_x"]]
     return taken[:, :height, :width].transpose(3, 4, 0, 1, 2).reshape(-1, height, width)

@@ -11,7 +11,7 @@ from nomul.gen.spec.config import Config, ConfigError
 from nomul.gen.spec.operators import Operator
 from nomul.sw.compile import compile_network
 from nomul.sw.contract import accumulator_range
-from nomul.sw.network import Add, ArrayLayer, AveragePool, MaxPool
+from nomul.sw.network import LAYERS, Add, ArrayLayer
 
 CONFIG = named_config("lanes")
 
@@ -35,11 +35,13 @@ def test_same_seed_same_network():
 
 
 def test_all_kinds_of_layers_operators_and_terms_occur(networks, arrays):
-    assert {type(layer) for network in networks for layer in network.layers} == {ArrayLayer, MaxPool, AveragePool, Add}
+    assert {type(layer) for network in networks for layer in network.layers} == set(LAYERS.values())
     assert {layer.operator for layer, _ in arrays} == set(Operator)
     assert {layer.terms for layer, _ in arrays} == {1, 2, 3, 15}
     assert {layer.stride for layer, _ in arrays} >= {1, 2, 3, 4, 5}
-    assert {layer.padding for layer, _ in arrays} == {0, 1, 2, 3}
+    assert {layer.padding for layer, _ in arrays} >= {0, 1, 2, 3}
+    assert {layer.groups for layer, _ in arrays} >= {1, 2, 3}
+    assert {layer.dilation for layer, _ in arrays} >= {1, 2, 3, (1, 2)}
 
 
 def test_kernels_reach_7_by_7_and_maps_are_also_a_row_a_column_or_a_pixel(networks, arrays):

@@ -30,8 +30,8 @@ def test_each_field_has_bits_of_its_own(field):
 
 
 def test_first_word_is_laid_out_as_worked_out_by_hand():
-    # opcode 2 bits, operator 2, mode 1, destination 1, two_operands 1, stride 4, padding_top 4, ...
-    words = pack(opcode=1, operator=2, destination=1, stride=3, padding_top=1)
+    # opcode 2 bits, operator 2, mode 1, destination 1, two_operands 1, stride_y 4, stride_x 4, ...
+    words = pack(opcode=1, operator=2, destination=1, stride_y=3, stride_x=1)
     assert words[0] == 1 | 2 << 2 | 1 << 5 | 3 << 7 | 1 << 11
     assert words[1:] == [0] * (DESCRIPTOR_WORDS - 1)
 

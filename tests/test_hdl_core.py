@@ -87,12 +87,17 @@ def run_core(config, network, images):
 def random_layer(config, operator, chance):
     """A random ARRAY layer written by hand: descriptor, integer weights, parameters; channels fill all words."""
     channel_words, groups = chance.integers(1, 3), chance.integers(1, 4)
+    # Some groups of columns read other words than the first.
+    together = chance.integers(1, groups + 1)
+    pixel_words = channel_words * -(-groups // together)
     terms = chance.integers(1, 4)
-    kernel_height, kernel_width, stride = chance.integers(1, 4), chance.integers(1, 4), chance.integers(1, 3)
+    kernel_height, kernel_width = chance.integers(1, 4, 2)
+    (stride_y, stride_x), (dilation_y, dilation_x) = chance.integers(1, 3, (2, 2))
     padding_top, padding_left = chance.integers(0, kernel_height), chance.integers(0, kernel_width)
     height, width = chance.integers(3, 6), chance.integers(3, 6)
-    output_height = (height + padding_top - kernel_height) // stride + 1
-    output_width = (width + padding_left - kernel_width) // stride + 1
+    # Windows may reach beyond the map below and right: that is padding, too.
+    output_height = (height + padding_top - kernel_height) // stride_y + 1
+    output_width = (width + padding_left - kernel_width) // stride_x + 1
     weights = {
         Operator.L1: lambda size: chance.integers(0, 2**config.l1_weight_bits, size),
         Operator.SHIFT: lambda size: chance.choice([-1, 0, 1], size) << chance.integers(
@@ -100,18 +105,21 @@ def random_layer(config, operator, chance):
         Operator.SIGN: lambda size: chance.choice([-1, 1] if config.unified else [-1, 0, 1], size),
     }[operator]((groups * config.columns, terms, kernel_height, kernel_width, channel_words * config.lanes))
     layer = {name: int(value) for name, value in {
-        "opcode": Opcode.ARRAY, "operator": operator, "stride": stride,
+        "opcode": Opcode.ARRAY, "operator": operator, "stride_y": stride_y, "stride_x": stride_x,
+        "dilation_y": dilation_y, "dilation_x": dilation_x,
         "padding_top": padding_top, "padding_left": padding_left,
         "kernel_height": kernel_height, "kernel_width": kernel_width,
         "pad_code": chance.integers(0, 2**config.activation_bits),
         "input_height": height, "input_width": width, "channel_words": channel_words,
-        "input_base": -(padding_top * width + padding_left) * channel_words % 2**ADDRESS_BITS,
-        "tap_row_step": (width - kernel_width) * channel_words + 1,
-        "pixel_step": stride * channel_words,
-        "row_step": (stride * width - (output_width - 1) * stride) * channel_words % 2**ADDRESS_BITS,
-        "output_width": output_width, "output_pixels": output_height * output_width, "output_base": 100,
+        "input_base": -(padding_top * width + padding_left) * pixel_words % 2**ADDRESS_BITS,
+        "tap_step": (dilation_x * pixel_words - channel_words + 1) % 2**ADDRESS_BITS,
+        "tap_row_step": ((dilation_y * width - (kernel_width - 1) * dilation_x) * pixel_words - channel_words + 1)
+        % 2**ADDRESS_BITS,
+        "pixel_step": stride_x * pixel_words,
+        "row_step": (stride_y * width - (output_width - 1) * stride_x) * pixel_words % 2**ADDRESS_BITS,
+        "output_width": output_width, "output_pixels": output_height * output_width, "output_base": 160,
         "output_pixel_step": -(-groups * config.columns // config.lanes), "groups": groups,
-        "tiles": terms * kernel_height * kernel_width * channel_words, "terms": terms,
+        "together": together, "tiles": terms * kernel_height * kernel_width * channel_words, "terms": terms,
         "block": chance.integers(1, config.block_pixels + 1),
         "shift": chance.integers(8, 20), "zero_point": chance.integers(0, 2**config.activation_bits),
         "lower": 0, "upper": 2**config.activation_bits - 1,
@@ -125,16 +133,18 @@ def array_layer_by_hand(layer, operator, weights, biases, multipliers, memory):
     """Output codes, shape (pixels, channels), of loops over the definition."""
     lanes = memory.shape[1]
     height, width, words = layer["input_height"], layer["input_width"], layer["channel_words"]
-    image = memory[:height * width * words].reshape(height, width, words * lanes)
+    parts = -(-layer["groups"] // layer["together"])
+    image = memory[:height * width * words * parts].reshape(height, width, parts, words * lanes)
+    part = np.arange(layer["groups"]).repeat(len(weights) // layer["groups"]) // layer["together"]
     outputs = []
     for pixel in range(layer["output_pixels"]):
-        top = pixel // layer["output_width"] * layer["stride"] - layer["padding_top"]
-        left = pixel % layer["output_width"] * layer["stride"] - layer["padding_left"]
+        top = pixel // layer["output_width"] * layer["stride_y"] - layer["padding_top"]
+        left = pixel % layer["output_width"] * layer["stride_x"] - layer["padding_left"]
         sums = biases.astype(object)
         for term, row, column in np.ndindex(weights.shape[1:4]):
-            y, x = top + row, left + column
+            y, x = top + row * layer["dilation_y"], left + column * layer["dilation_x"]
             inside = 0 <= y < height and 0 <= x < width
-            taps = image[y, x] if inside else np.full(words * lanes, layer["pad_code"])
+            taps = image[y, x][part] if inside else np.full((len(weights), words * lanes), layer["pad_code"])
             tap_weights = weights[:, term, row, column]
             leaves = -abs(taps - tap_weights) if operator is Operator.L1 else taps * tap_weights
             sums = sums + leaves.sum(axis=1)
@@ -159,7 +169,7 @@ CONFIGS = {
 @pytest.mark.parametrize("operator", Operator)
 @pytest.mark.parametrize("shape", CONFIGS)
 def test_array_layers_give_what_loops_over_the_definition_give(shape, operator):
-    config = small_config(weight_words=4096, activation_words=512, **CONFIGS[shape])
+    config = small_config(weight_words=4096, activation_words=1024, **CONFIGS[shape])
     chance = np.random.default_rng([list(CONFIGS).index(shape), operator])
     dut = Core(config)
     expected, found = [], []
@@ -169,7 +179,7 @@ def test_array_layers_give_what_loops_over_the_definition_give(shape, operator):
         await host.write(Region.REGISTERS, address_of("NETWORK_LOW"), 1)
         for _ in range(3):
             layer, weights, biases, multipliers = random_layer(config, operator, chance)
-            memory = chance.integers(0, 2**config.activation_bits, (100, config.lanes))
+            memory = chance.integers(0, 2**config.activation_bits, (160, config.lanes))
             await host.write(Region.PROGRAM, 0, *pack(**layer), *pack(opcode=Opcode.END))
             await host.write(Region.ACTIVATIONS, 0, *(pack_codes(word, config.activation_bits) for word in memory))
             tiles = encode(operator, weights, config).reshape(

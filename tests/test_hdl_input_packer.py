@@ -15,7 +15,8 @@ def windows(height, width, channels, kernel=(1, 1), stride=1, padding=0, pad=0):
     rows, columns = ((size + 2 * padding - taps) // stride + 1
                      for size, taps in zip((height, width), kernel, strict=True))
     return {"input_height": height, "input_width": width, "channel_words": channels, "kernel_height": kernel[0],
-            "kernel_width": kernel[1], "stride": stride, "padding_top": padding, "padding_left": padding,
+            "kernel_width": kernel[1], "stride_y": stride, "stride_x": stride,
+            "padding_top": padding, "padding_left": padding,
             "pad_code": pad, "input_base": -padding * (width + 1) * channels % 2**ADDRESS_BITS,
             "tap_row_step": ((width - kernel[1]) * channels + 1) % 2**ADDRESS_BITS, "pixel_step": stride * channels,
             "row_step": stride * (width - columns + 1) * channels % 2**ADDRESS_BITS, "output_width": columns,

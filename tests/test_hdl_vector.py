@@ -65,13 +65,14 @@ def window_layer(shape, kernel, stride=1, padding=(0, 0), output=None, base=0, o
     rows, columns = output or (
         (height + 2 * top - kernel[0]) // stride + 1, (width + 2 * left - kernel[1]) // stride + 1)
     return {
-        "opcode": Opcode.VECTOR, "mode": Mode.MAX, "stride": stride, "padding_top": top, "padding_left": left,
+        "opcode": Opcode.VECTOR, "mode": Mode.MAX, "stride_y": stride, "stride_x": stride,
+        "padding_top": top, "padding_left": left,
         "kernel_height": kernel[0], "kernel_width": kernel[1], "input_height": height, "input_width": width,
-        "channel_words": words, "input_base": (base - (top * width + left) * words) % 2**20,
+        "channel_words": words, "tap_step": words, "input_base": (base - (top * width + left) * words) % 2**20,
         "tap_row_step": (width - kernel[1] + 1) * words % 2**20, "pixel_step": stride * words,
         "row_step": (stride * width - (columns - 1) * stride) * words % 2**20,
         "output_width": columns, "output_pixels": rows * columns, "output_base": output_base,
-        "output_pixel_step": words, "groups": words,
+        "output_pixel_step": words, "output_row_step": fields.get("output_pixel_step", words), "groups": words,
     } | fields
 
 

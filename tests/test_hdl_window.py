@@ -8,7 +8,7 @@ from nomul.hdl.window import WindowWalker
 from .hardware import descriptor
 
 #: A map of 5 × 6 pixels of 3 words at address 20; 3 × 3 windows, stride 2, padding 1.
-LAYER = {"stride": 2, "padding_top": 1, "padding_left": 1, "input_base": 20 - 7 * 3, "pixel_step": 6,
+LAYER = {"stride_y": 2, "stride_x": 2, "padding_top": 1, "padding_left": 1, "input_base": 20 - 7 * 3, "pixel_step": 6,
          "row_step": 2 * 18 - 2 * 6, "output_width": 3, "output_pixels": 9}
 COMMANDS = ("first", "restore", "advance", "save")
 
@@ -37,7 +37,7 @@ def windows(layer):
         row, column = divmod(pixel, layer["output_width"])
         next_row = (layer["output_width"] - 1) * layer["pixel_step"] + layer["row_step"]
         address = layer["input_base"] + row * next_row + column * layer["pixel_step"]
-        seen.append((row * layer["stride"] - layer["padding_top"], column * layer["stride"] - layer["padding_left"],
+        seen.append((row * layer["stride_y"] - layer["padding_top"], column * layer["stride_x"] - layer["padding_left"],
                      address % 2**20, pixel == layer["output_pixels"] - 1))
     return seen
 
@@ -54,8 +54,9 @@ def test_a_padded_map_of_5_by_6_gives_the_hand_worked_windows():
     LAYER,
     LAYER | {"output_width": 1, "output_pixels": 1},
     LAYER | {"output_width": 1, "output_pixels": 4},
-    LAYER | {"stride": 15, "padding_top": 15, "padding_left": 0, "pixel_step": 2**20 - 1, "row_step": 2**20 - 2},
-    LAYER | {"stride": 1, "output_width": 40, "output_pixels": 80, "input_base": 2**20 - 3},
+    LAYER | {"stride_y": 15, "stride_x": 14, "padding_top": 15, "padding_left": 0, "pixel_step": 2**20 - 1,
+             "row_step": 2**20 - 2},
+    LAYER | {"stride_y": 1, "stride_x": 1, "output_width": 40, "output_pixels": 80, "input_base": 2**20 - 3},
 ])
 def test_every_window_is_visited_in_raster_order_as_the_model_says(layer):
     expected = windows(layer)
@@ -68,8 +69,8 @@ def test_without_a_command_the_window_stays():
 
 
 def test_coordinates_reach_the_far_edge_of_the_largest_map():
-    layer = {"stride": 1, "padding_top": 0, "padding_left": 15, "input_base": 0, "pixel_step": 1, "row_step": 1,
-             "output_width": 2047, "output_pixels": 2047}
+    layer = {"stride_y": 1, "stride_x": 1, "padding_top": 0, "padding_left": 15, "input_base": 0, "pixel_step": 1,
+             "row_step": 1, "output_width": 2047, "output_pixels": 2047}
     assert walk(layer, [{"advance"}] * 2046)[-1] == (0, 2031, 2046, True)
 
 

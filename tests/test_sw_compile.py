@@ -110,27 +110,31 @@ def test_descriptors_by_hand():
     compiled = compile_network(residual_network(), unfolded_config())
     first, second, total, largest, mean, last, end = descriptors(compiled)
     words = 2 ** 20
-    # input: 5 channels are 2 words a pixel, 40 words at 0; "first" 12 words after it, "second" in the input's place.
+    # input: 5 channels are 2 words a pixel, 40 words at 0; "first" 12 words after it, "second" in the input's place,
+    # and the sum in that of its first operand.
     assert {name: where["base"] for name, where in compiled.tensors.items()} == {
-        "input": 0, "first": 40, "second": 0, "total": 12, "largest": 0, "mean": 8}
-    assert compiled.tensors["first"] == {"base": 40, "channel_words": 2, "channels": 6, "height": 3, "width": 2}
+        "input": 0, "first": 40, "second": 0, "total": 40, "largest": 0, "mean": 8}
+    assert compiled.tensors["first"] == {"base": 40, "channel_words": 2, "channels": 6, "height": 3, "width": 2,
+                                         "segments": [6]}
 
     def fields(layer, **expected):
         assert {key: layer[key] for key in expected} == expected
 
-    fields(first, opcode=Opcode.ARRAY, operator=Operator.L1, destination=Destination.ACTIVATIONS, stride=2,
+    fields(first, opcode=Opcode.ARRAY, operator=Operator.L1, destination=Destination.ACTIVATIONS, stride_y=2,
+           stride_x=2, dilation_y=1, dilation_x=1, together=2, tap_step=1,
            padding_top=1, padding_left=1, kernel_height=3, kernel_width=3, pad_code=7, input_height=5, input_width=4,
            channel_words=2, input_base=words - 10, tap_row_step=3, pixel_step=4, row_step=12, output_width=2,
            output_pixels=6, output_base=40, output_pixel_step=2, groups=2, tiles=18, weight_base=0, parameter_base=0,
            shift=8, zero_point=0, lower=0, upper=255)
     fields(second, operator=Operator.SIGN, input_base=40, output_base=0, groups=2, tiles=2, tap_row_step=3,
            pixel_step=2, row_step=2, weight_base=2 * 18 * 4, parameter_base=8)
-    fields(total, opcode=Opcode.VECTOR, mode=Mode.ADD, two_operands=1, input_base=40, second_base=0, output_base=12,
+    fields(total, opcode=Opcode.VECTOR, mode=Mode.ADD, two_operands=1, input_base=40, second_base=0, output_base=40,
            channel_words=2, groups=2, kernel_height=1, kernel_width=1, left_shift=3, second_left_shift=1, shift=2,
            offset=2 + (9 << 2), lower=0, upper=255, output_pixels=6, output_width=2, pixel_step=2, row_step=2)
     fields(largest, opcode=Opcode.VECTOR, mode=Mode.MAX, two_operands=0, kernel_height=2, kernel_width=1,
-           tap_row_step=4, pixel_step=2, row_step=2, output_width=2, output_pixels=4, input_base=12, output_base=0)
-    fields(mean, opcode=Opcode.VECTOR, mode=Mode.ADD, two_operands=0, stride=1, kernel_height=2, kernel_width=2,
+           tap_row_step=4, pixel_step=2, row_step=2, output_width=2, output_pixels=4, input_base=40, output_base=0,
+           tap_step=2, output_pixel_step=2, output_row_step=2)
+    fields(mean, opcode=Opcode.VECTOR, mode=Mode.ADD, two_operands=0, stride_y=1, kernel_height=2, kernel_width=2,
            tap_row_step=2, shift=2, offset=2, output_pixels=1, input_base=0, output_base=8)
     fields(last, destination=Destination.RESULTS, results=3, groups=1, tiles=2, lower=-32768, upper=32767,
            weight_base=2 * 18 * 4 + 2 * 2 * 4, parameter_base=16, input_base=8)
@@ -163,8 +167,8 @@ def test_stride_of_a_single_window_does_not_count():
     source = Tensor(1, 4, 4, 0, 0)
     pool = AveragePool("pool", "input", (4, 4), 16, Tensor(1, 1, 1, 0, 0))
     out = array_layer("out", ("pool", pool.output), np.ones((2, 1, 1, 1)), stride=99, logits=True)
-    assert [layer["stride"] for layer in descriptors(compile_network(network_of(source, pool, out),
-                                                                     small_config()))[:2]] == [1, 1]
+    layers = descriptors(compile_network(network_of(source, pool, out), small_config()))
+    assert [(layer["stride_y"], layer["stride_x"]) for layer in layers[:2]] == [(1, 1), (1, 1)]
 
 
 # Errors. ----------------------------------------------------------------------------------------------------------
@@ -249,7 +253,7 @@ def test_results_that_do_not_fit():
 
 @pytest.mark.parametrize(("shape", "kernel", "fields", "message"), [
     ((1, 64, 1), (64, 1), {}, "kernel_height .* must be 0 to 63, not 64"),
-    ((1, 1, 40), (1, 3), {"stride": 16}, "stride .* must be 0 to 15, not 16"),
+    ((1, 1, 40), (1, 3), {"stride": 16}, "stride_x .* must be 0 to 15, not 16"),
     ((1, 1, 1), (1, 1), {"padding": 16}, "padding_top .* must be 0 to 15, not 16"),
 ])
 def test_geometry_beyond_the_descriptor_names_layer_and_field(shape, kernel, fields, message):
@@ -278,20 +282,21 @@ def test_taps_of_the_first_layer_fill_the_lanes():
     hidden = array_layer("hidden", ("input", Tensor(3, 5, 4, 7, 0)), weight, stride=2, padding=1)
     out = array_layer("out", ("hidden", hidden.output), np.ones((1, 2, 3, 3)), logits=True)
     compiled = compile_network(network_of(Tensor(3, 5, 4, 7, 0), hidden, out), small_config())
-    assert compiled.tensors["input"] == {"base": 0, "channel_words": 3, "channels": 12, "height": 3, "width": 3}
+    assert compiled.tensors["input"] == {"base": 0, "channel_words": 3, "channels": 12, "height": 3, "width": 3,
+                                         "segments": [12]}
     first = descriptors(compiled)[0]
-    assert {key: first[key] for key in ("tiles", "kernel_height", "kernel_width", "stride", "padding_top",
+    assert {key: first[key] for key in ("tiles", "kernel_height", "kernel_width", "stride_y", "padding_top",
                                         "channel_words", "output_pixels")} == {
-        "tiles": 3, "kernel_height": 1, "kernel_width": 1, "stride": 1, "padding_top": 0, "channel_words": 3,
+        "tiles": 3, "kernel_height": 1, "kernel_width": 1, "stride_y": 1, "padding_top": 0, "channel_words": 3,
         "output_pixels": 9}
     by_tap = weight.transpose(0, 2, 3, 1).reshape(2, 3, 4)
     assert compiled.weights[:12].reshape(3, 4, 4)[:, :2].tolist() == by_tap.transpose(1, 0, 2).tolist()
     # As bytes: rows of 12, windows 6 apart, and 2 · 12 - 2 · 6 from the third of a row to the next row's first.
     assert {key: compiled.windows[key] for key in (
-        "input_height", "input_width", "channel_words", "kernel_height", "kernel_width", "stride", "padding_top",
+        "input_height", "input_width", "channel_words", "kernel_height", "kernel_width", "stride_x", "padding_top",
         "padding_left", "pad_code", "input_base", "tap_row_step", "pixel_step", "row_step", "output_width",
         "output_pixels")} == {
-        "input_height": 5, "input_width": 4, "channel_words": 3, "kernel_height": 2, "kernel_width": 2, "stride": 2,
+        "input_height": 5, "input_width": 4, "channel_words": 3, "kernel_height": 2, "kernel_width": 2, "stride_x": 2,
         "padding_top": 1, "padding_left": 1, "pad_code": 7, "input_base": 2**20 - 15, "tap_row_step": 7,
         "pixel_step": 6, "row_step": 12, "output_width": 3, "output_pixels": 9}
 
@@ -301,6 +306,7 @@ def test_each_pass_says_what_it_did():
     config = small_config(operators=("l1", "shift"), weight_words=512)
     compile_network(residual_network(), config, told.__setitem__)
     assert told == {
+        "average_by_array": "nothing to do", "align_sums": "nothing to do",
         "choose_operators": "sign layers run as shift layers: second",
         # 45 taps of up to 255 below 2: -45·253.
         "prove_accumulators": "accumulators need 15 of 24 bits",
@@ -350,7 +356,7 @@ def test_file_gives_back_the_same_program(tmp_path):
     for key in ("program", "weights", "parameters"):
         assert getattr(loaded, key).dtype == getattr(compiled, key).dtype
         assert np.array_equal(getattr(loaded, key), getattr(compiled, key))
-    for key in ("name", "input", "windows", "classes", "tensors", "metadata"):
+    for key in ("name", "steps", "input", "windows", "classes", "tensors", "metadata"):
         assert getattr(loaded, key) == getattr(compiled, key)
 
 
@@ -391,6 +397,7 @@ def test_registers_describe_the_loaded_network():
     assert registers["RESULT_COUNT"] == 3
     assert registers["INPUT_MAP"] == 5 | 4 << 11 | 5 << 22
     assert registers["INPUT_WINDOW"] == 3 | 3 << 6 | 2 << 12 | 1 << 16 | 1 << 20 | 7 << 24
+    assert registers["INPUT_BASE"] >> 20 == 2
     assert registers["INPUT_OUTPUT"] == 2 | 6 << 11
     assert f"{registers['NETWORK_HIGH']:08x}{registers['NETWORK_LOW']:08x}" == compiled.hash
 
@@ -407,7 +414,7 @@ def test_program_has_one_record_a_layer_and_the_end():
     compiled = compile_network(residual_network(), unfolded_config())
     assert (compiled.program.dtype, compiled.program.shape) == (np.uint32, (7, DESCRIPTOR_WORDS))
     rows = compiled.summary()
-    assert [row["layer"] for row in rows] == ["first", "second", "total", "largest", "mean", "results", ""]
+    assert [row["layer"] for row in rows] == ["first", "second", "total", "largest", "mean", "last", ""]
     assert [row["operation"] for row in rows] == ["l1", "sign", "add", "max", "add", "l1", "end"]
     assert (rows[0]["weight words"], rows[5]["output"]) == (144, "results")
 

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nomul.gen.spec.operators import Operator
 from nomul.sw import contract
@@ -53,13 +55,33 @@ def test_requantize_agrees_with_unbounded_integers_at_its_limits():
 
 def test_average_by_hand():
     codes = np.array([[1, 2, 3, 4], [0, 0, 0, 2], [255, 255, 255, 254], [0, 0, 0, 1]], np.uint8)
-    assert contract.average(codes).tolist() == [3, 1, 255, 0]    # 2.5, 0.5, 254.75, 0.25
-    assert contract.average(codes[:, :1]).tolist() == [1, 0, 255, 0]
+    assert contract.average(codes, 0).tolist() == [3, 1, 255, 0]    # 2.5, 0.5, 254.75, 0.25
+    assert contract.average(codes, 7).tolist() == [3, 1, 255, 0]    # dividing by a power of two, no matter from where
+    assert contract.average(codes[:, :1], 0).tolist() == [1, 0, 255, 0]
 
 
-def test_average_of_three_is_refused():
-    with pytest.raises(ValueError, match="power of two of codes, not 3"):
-        contract.average(np.zeros((2, 3), np.uint8))
+def test_average_of_three_by_hand():
+    assert contract.mean_scale(3) == (43691, 17)        # 2^17 / 3 = 43690.67
+    codes = np.array([[1, 2, 4], [2, 3, 3], [255, 255, 255], [0, 0, 1]], np.uint8)
+    assert contract.average(codes, 0).tolist() == [2, 3, 255, 0]
+    assert contract.average(codes, 128).tolist() == [2, 3, 255, 0]
+
+
+@given(st.integers(2, 3969), st.integers(0, 255), st.data())
+def test_average_is_the_nearest_code_unless_two_are_about_as_near(count, zero_point, data):
+    total = data.draw(st.integers(0, 255 * count))
+    codes = np.full(count, total // count)
+    codes[:total % count] += 1
+    distance = (2 * total + count) % (2 * count) / (2 * count)      # of the mean from where rounding changes
+    if 0.005 < distance < 0.995:
+        assert contract.average(codes, zero_point) == (2 * total + count) // (2 * count)
+
+
+@pytest.mark.parametrize(("code", "steps", "expected"), [
+    (10, 0, 20), (13, 2, 32), (13, -1, 22), (12, -2, 21), (11, -2, 20), (0, 0, 10), (8, 4, 0), (200, 3, 255),
+])
+def test_rescale_by_hand(code, steps, expected):
+    assert contract.rescale(code, 10, steps, 20, 255) == expected
 
 
 def test_maximum_by_hand():
@@ -96,9 +118,3 @@ def test_accumulator_range_is_reached_and_never_left(operator):
 def test_signed_bits_by_hand(smallest, largest, bits):
     assert contract.signed_bits(smallest, largest) == bits
 
-
-@pytest.mark.parametrize(("size", "kernel", "stride", "padding", "windows"), [
-    (8, 3, 1, 1, 8), (8, 3, 2, 1, 4), (7, 3, 2, 0, 3), (8, 8, 5, 0, 1), (2, 3, 1, 0, 0), (1, 5, 1, 2, 1),
-])
-def test_output_size_by_hand(size, kernel, stride, padding, windows):
-    assert contract.output_size(size, kernel, stride, padding) == windows

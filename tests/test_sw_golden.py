@@ -21,13 +21,16 @@ def one_layer(layer, source):
 def brute_force(layer, source, image):
     """One image by loops over the definition, in Python integers."""
     out_channels, in_channels, height, width = layer.weight.shape
+    (down, across), (above, left), (spread_y, spread_x), groups = layer.geometry
+    group_inputs = source.channels // groups
     outputs = np.zeros(layer.output.shape, np.int64)
     for o, row, column in np.ndindex(*layer.output.shape):
         acc = int(layer.bias[o])
+        first = o // (out_channels // groups) * group_inputs
         for c, ky, kx in np.ndindex(in_channels, height, width):
-            y, x = row * layer.stride + ky - layer.padding, column * layer.stride + kx - layer.padding
+            y, x = row * down + ky * spread_y - above, column * across + kx * spread_x - left
             inside = 0 <= y < source.height and 0 <= x < source.width
-            code = int(image[c % source.channels, y, x]) if inside else source.zero_point
+            code = int(image[first + c % group_inputs, y, x]) if inside else source.zero_point
             weight = int(layer.weight[o, c, ky, kx])
             acc += -abs(code - weight) if layer.operator is Operator.L1 else code * weight
         scaled = (acc * int(layer.multiplier[o]) + 2 ** (layer.shift - 1)) // 2**layer.shift + layer.output.zero_point
@@ -36,17 +39,19 @@ def brute_force(layer, source, image):
 
 
 @pytest.mark.parametrize("operator", Operator)
-@pytest.mark.parametrize(("stride", "padding"), [(1, 0), (2, 1), (3, 2)])
-def test_array_layer_equals_loops_over_the_definition(operator, stride, padding):
-    chance = np.random.default_rng([int(operator), stride])
-    source = Tensor(3, 5, 4, 128, -4)
-    layer = random_array_layer(chance, CONFIG, "conv", source, "input", operator=operator, channels=4, kernel=(3, 2),
-                               stride=stride, padding=padding)
+@pytest.mark.parametrize(("stride", "padding", "dilation", "groups", "terms"), [
+    (1, 0, 1, 1, 1), (2, 1, 1, 1, 2), (3, 2, 1, 1, 1), ((1, 2), (2, 0), (2, 1), 1, 1), (1, 1, 1, 2, 1), (1, 1, 1, 4, 2),
+    ((2, 1), (1, 2), (1, 2), 4, 1)])
+def test_array_layer_equals_loops_over_the_definition(operator, stride, padding, dilation, groups, terms):
+    chance = np.random.default_rng([int(operator), groups])
+    source = Tensor(4, 5, 4, 128, -4)
+    layer = random_array_layer(chance, CONFIG, "conv", source, "input", operator=operator, channels=8, kernel=(3, 2),
+                               stride=stride, padding=padding, dilation=dilation, groups=groups, terms=terms)
     codes = random_codes(0, one_layer(layer, source), 2)
     expected = [brute_force(layer, source, image) for image in codes]
     network = IntegerNetwork("two", 8, source, (layer, random_array_layer(
         chance, CONFIG, "out", layer.output, "conv", kernel=(layer.output.height, layer.output.width), stride=1,
-        padding=0, logits=True)), {})
+        padding=0, dilation=1, groups=1, logits=True)), {})
     assert np.array_equal(golden.trace(network, codes)["conv"], expected)
     assert np.array_equal(reference.trace(network, codes)["conv"], expected)
     assert len(np.unique(expected)) > 4
@@ -56,12 +61,12 @@ def test_two_terms_of_powers_of_two_multiply_by_their_sum():
     chance = np.random.default_rng(8)
     source = Tensor(3, 5, 4, 7, -4)
     layer = random_array_layer(chance, CONFIG, "conv", source, "input", operator=Operator.SHIFT, channels=4,
-                               kernel=(3, 2), stride=2, padding=1, terms=2)
+                               kernel=(3, 2), stride=2, padding=1, terms=2, dilation=1)
     codes = random_codes(0, one_layer(layer, source), 2)
     sums = layer.weight[:, :3].astype(int) + layer.weight[:, 3:]
     assert {3, 6} < set(np.abs(sums).ravel().tolist())       # no powers of two
     last = random_array_layer(chance, CONFIG, "out", layer.output, "conv", logits=True, stride=1, padding=0, terms=1,
-                              kernel=(layer.output.height, layer.output.width))
+                              dilation=1, groups=1, kernel=(layer.output.height, layer.output.width))
     expected = [brute_force(replace(layer, weight=sums), source, image) for image in codes]
     assert np.array_equal(golden.trace(IntegerNetwork("two", 8, source, (layer, last), {}), codes)["conv"], expected)
 

@@ -8,7 +8,7 @@ from nomul.cosim.random_network import random_codes, random_network
 from nomul.gen.spec.operators import Operator
 from nomul.sw import container
 from nomul.sw.container import ContainerError
-from nomul.sw.network import Add, ArrayLayer, AveragePool, IntegerNetwork, MaxPool, NetworkError, Tensor
+from nomul.sw.network import LAYERS, Add, ArrayLayer, AveragePool, IntegerNetwork, MaxPool, NetworkError, Tensor
 
 from .hardware import small_config
 
@@ -65,8 +65,13 @@ CONV, ADD, MAX, MEAN, LINEAR = range(5)
     (CONV, {"multiplier": np.array([1 << 16, 0], np.int32), "shift": 30}, "multiplier must be below 65536"),
     (CONV, {"shift": 0}, "shift must be 1 to 40, not 0"),
     (CONV, {"shift": 41}, "shift must be 1 to 40, not 41"),
-    (CONV, {"stride": 0}, "stride must be at least 1"),
-    (CONV, {"padding": -1}, "padding at least 0, not 1 and -1"),
+    (CONV, {"stride": 0}, "stride must be an integer of at least 1, or a pair of such, not 0"),
+    (CONV, {"stride": (1, 2, 3)}, "stride must be an integer of at least 1, or a pair of such"),
+    (CONV, {"groups": 3}, "groups=3 must divide both the 2 input channels and the 2 output channels"),
+    (CONV, {"groups": 2}, "weight has 2 input channels, tensor 'input' has 1, in each of 2 groups"),
+    (CONV, {"dilation": 0}, "dilation must be an integer of at least 1"),
+    (CONV, {"dilation": 2}, r"the output's shape must be \(2, 2, 2\), not \(2, 4, 4\)"),
+    (CONV, {"padding": -1}, "padding must be an integer of at least 0, or a pair of such, not -1"),
     (CONV, {"padding": 0}, r"the output's shape must be \(2, 2, 2\), not \(2, 4, 4\)"),
     (MEAN, {"kernel": (4, 4)}, "a 4×4 kernel does not fit into the 3×3 map with padding 0"),
     (CONV, {"upper": 256}, "outputs must lie within 0 to 255, not 0 to 256"),
@@ -76,9 +81,9 @@ CONV, ADD, MAX, MEAN, LINEAR = range(5)
     (LINEAR, {"output": Tensor(3, 1, 1, 1, 0)}, "the last layer must have a 1×1 map and zero_point 0"),
     (LINEAR, {"weight": np.ones((3, 2, 1, 1), np.int16), "output": Tensor(3, 2, 2)}, "must have a 1×1 map"),
     (MAX, {"kernel": 2}, r"kernel must be \(height, width\), not 2"),
-    (MAX, {"stride": 0}, "stride must be at least 1, not 0"),
+    (MAX, {"stride": 0}, "stride must be an integer of at least 1, or a pair of such, not 0"),
+    (MAX, {"padding": 2}, r"padding must be at most half of the kernel \(2, 2\), not \(2, 2\)"),
     (MAX, {"output": Tensor(2, 3, 3, 0, -1)}, "pooling keeps zero_point and exponent"),
-    (MEAN, {"kernel": (1, 3), "output": Tensor(2, 3, 1, 0, -2)}, "power of two of taps, not 3"),
     (ADD, {"inputs": ("input", "input"), "left_shifts": (0, 16)}, "left_shifts must be 0 to 15"),
     (ADD, {"left_shifts": (1, 1)}, r"bring both inputs to one step: 2\^-5, 2\^-4"),
     (ADD, {"shift": 1}, r"before the right shift, 2\^-3 differ"),
@@ -174,15 +179,17 @@ def test_summary_has_a_row_a_layer():
 
 def test_random_networks_are_reproducible_and_have_every_kind_of_layer():
     config = small_config(weight_words=4096, parameter_words=256, activation_words=512, program_layers=32)
-    networks = [random_network(seed, config) for seed in range(12)]
+    networks = [random_network(seed, config) for seed in range(30)]
     assert random_network(3, config).hash == networks[3].hash
     assert len({network.hash for network in networks}) == len(networks)
     layers = [layer for network in networks for layer in network.layers]
-    assert {type(layer) for layer in layers} == {ArrayLayer, MaxPool, AveragePool, Add}
+    assert {type(layer) for layer in layers} == set(LAYERS.values())
     arrays = [layer for layer in layers if isinstance(layer, ArrayLayer)]
     assert {layer.operator for layer in arrays} == set(Operator)
-    assert {layer.stride for layer in arrays} == {1, 2, 3}
-    assert {layer.padding for layer in arrays} == {0, 1, 2}
+    assert {layer.stride for layer in arrays} >= {1, 2, 3, (1, 2)}
+    assert {layer.padding for layer in arrays} >= {0, 1, 2, (0, 1)}
+    assert {layer.dilation for layer in arrays} >= {1, 2}
+    assert {layer.groups > 1 for layer in arrays} == {False, True}
     assert {layer.weight.shape[2] for layer in arrays} >= {1, 2, 3, 4, 5}
     codes = random_codes(0, networks[0], 5)
     assert (codes.dtype, codes.shape) == (np.uint8, (5, *networks[0].input.shape))

@@ -22,12 +22,12 @@ def by_hand():
     chance = np.random.default_rng(3)
     image = Tensor(3, 5, 5, 0, -4)
     conv = random_array_layer(chance, CONFIG, "conv", image, "input", operator=Operator.L1, channels=6, kernel=(3, 3),
-                              stride=1, padding=0, terms=1)
+                              stride=1, padding=0, terms=1, dilation=1, groups=1)
     small = Tensor(6, 1, 1, conv.output.zero_point, conv.output.exponent)
     pool = MaxPool("pool", "conv", (3, 3), 1, small)
     total = Add("add", ("pool", "pool"), (0, 0), 0, 0, 255, small)
     logits = random_array_layer(chance, CONFIG, "out", small, "add", operator=Operator.SHIFT, channels=2,
-                                kernel=(1, 1), stride=1, padding=0, terms=2, logits=True)
+                                kernel=(1, 1), stride=1, padding=0, terms=2, dilation=1, groups=1, logits=True)
     return IntegerNetwork("by hand", 8, image, (conv, pool, total, logits), {})
 
 

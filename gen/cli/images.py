@@ -8,7 +8,7 @@ import numpy as np
 from nomul.gen.cli.files import FileError, check_input
 
 if TYPE_CHECKING:
-    from nomul.sw.network_layers import Tensor
+    from nomul.sw.network import Tensor
 
 __all__ = ["DATASET_NAMES", "DIGITS", "Images", "load_images", "random_codes"]
 

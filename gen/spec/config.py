@@ -15,7 +15,7 @@ __all__ = ["OPERATORS", "Config", "ConfigError"]
 OPERATORS = ("l1", "shift", "sign")
 
 #: Raised whenever hardware or program format change, so that old artifacts are refused instead of misread.
-INTERFACE_VERSION = 4
+INTERFACE_VERSION = 5
 
 
 class ConfigError(NomulError):

@@ -10,10 +10,14 @@ All addresses are modulo 2^20, so that a window that starts in the padding may h
 **ARRAY** (convolution and, with a kernel as large as the map, linear layers). For each group of `columns` output
 channels, for each block of up to `block` output pixels (raster order), for each *tile* (term, kernel row, kernel
 column, channel word; in this order, channel word fastest), for each pixel of the block: read one word, feed the array.
-Tile addresses advance by 1 within a kernel row, and by `tap_row_step` from the last tile of a kernel row to the first
-of the next; every term reads the same addresses again, so that a weight is the sum of as many.
+Tile addresses advance by 1 within a tap, by `tap_step` from a tap's last word to the first of the next in its kernel
+row, and by `tap_row_step` from the last tile of a kernel row to the first of the next; every term reads the same
+addresses again, so that a weight is the sum of as many.
+Every `together` groups the window moves on by `channel_words`: so groups of a grouped or depthwise convolution read no
+more words than those of their own channels.
 Window addresses advance by `pixel_step` to the next pixel and by `row_step` from the last pixel of an output row to the
-first of the next. Taps outside the map read as `pad_code` in all lanes.
+first of the next. Taps outside the map read as `pad_code` in all lanes; a tap lies `dilation_y` rows and `dilation_x`
+columns from its neighbours.
 Weights lie in order of consumption: group, tile, column; a group's tiles are read again for every block.
 Parameters: one word a channel, at `parameter_base` + group·columns + column.
 Requantization: `y = clamp((((acc + bias)·M + 2^(shift-1)) >> shift) + zero_point, lower, upper)`.
@@ -22,10 +26,11 @@ With destination ACTIVATIONS the codes of group g go to lanes/words of channel g
 With destination RESULTS (a map of one pixel) channel c < `results` goes to
 result word c as signed 16 bits, and the index of the largest (the lowest such index) becomes TOP.
 
-**VECTOR** (pooling, residual add). For each channel word, for each output pixel: combine the taps of the window,
-lane by lane. Tap addresses advance by `channel_words` within a kernel row and by `tap_row_step` to the next row;
+**VECTOR** (pooling, residual add, copies). For each channel word, for each output pixel: combine the taps of the
+window, lane by lane. Tap addresses advance by `tap_step` within a kernel row and by `tap_row_step` to the next row;
 window addresses as in ARRAY; taps outside the map read as `pad_code`. Channel word w starts at `input_base` + w and
-writes to `output_base` + w.
+writes to `output_base` + w; output addresses advance by `output_pixel_step` to the next pixel and by
+`output_row_step` from the last of a row to the next row's first.
 MAX: `y = max over taps`. ADD: `y = clamp((offset + Σ(tap << left_shift) + (second << second_left_shift)) >> shift,
 lower, upper)`, where the second operand (only if `two_operands`) is the word at
 `second_base` + pixel·channel_words + w.
@@ -89,7 +94,10 @@ FIELDS = tuple(Field(*row) for row in (
     ("mode", 1, False, "VECTOR: MAX or ADD"),
     ("destination", 1, False, "ARRAY: activation memory or results"),
     ("two_operands", 1, False, "VECTOR ADD: add the second operand"),
-    ("stride", 4, False, "pixels between windows, both directions"),
+    ("stride_y", 4, False, "rows from a window to the one below"),
+    ("stride_x", 4, False, "columns from a window to the next"),
+    ("dilation_y", 4, False, "ARRAY: rows from a tap to the one below"),
+    ("dilation_x", 4, False, "ARRAY: columns from a tap to the next"),
     ("padding_top", 4, False, "rows of padding above the map"),
     ("padding_left", 4, False, "columns of padding left of the map"),
     ("kernel_height", 6, False, "taps of a window, vertically"),
@@ -97,8 +105,9 @@ FIELDS = tuple(Field(*row) for row in (
     ("pad_code", 8, False, "code of a tap outside the map"),
     ("input_height", 11, False, "rows of the input map"),
     ("input_width", 11, False, "columns of the input map"),
-    ("channel_words", 10, False, "words per input pixel"),
+    ("channel_words", 10, False, "ARRAY: words of a tap; VECTOR: words per pixel of the second operand"),
     ("input_base", 20, False, "address of the first window's first tap (modulo 2^20)"),
+    ("tap_step", 20, False, "address step from a tap's last word to the next tap's first in its kernel row"),
     ("tap_row_step", 20, False, "address step from the last tap of a kernel row to the next row's first"),
     ("pixel_step", 20, False, "address step to the next window"),
     ("row_step", 20, False, "address step from an output row's last window to the next row's first"),
@@ -106,7 +115,9 @@ FIELDS = tuple(Field(*row) for row in (
     ("output_pixels", 20, False, "output pixels of the map"),
     ("output_base", 20, False, "address of the first output word"),
     ("output_pixel_step", 10, False, "words per output pixel"),
+    ("output_row_step", 20, False, "VECTOR: address step from a row's last output word to the next row's first"),
     ("groups", 10, False, "ARRAY: groups of output channels; VECTOR: channel words to process"),
+    ("together", 10, False, "ARRAY: groups that read the same channel words"),
     ("tiles", 16, False, "ARRAY: weight tiles per group"),
     ("block", 9, False, "ARRAY: output pixels for which a weight tile stays, 1 to block_pixels"),
     ("terms", 4, False, "ARRAY: how often the window's taps are read, 1 to 15"),

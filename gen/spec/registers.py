@@ -78,8 +78,8 @@ REGISTERS = tuple(Register(*row) for row in (
     ("NETWORK_LOW", True, "hash of the loaded network, low half; NETWORK = 0 means that none is loaded"),
     ("NETWORK_HIGH", True, "hash of the loaded network, high half"),
     ("INPUT_MAP", True, "of the image: height (11 bits), width (11), channels (10)"),
-    ("INPUT_WINDOW", True, "of windows: height, width (6 bits each), stride, padding above, left (4 each), code there"),
-    ("INPUT_BASE", True, "byte of the image at which the first window begins, modulo 2^20"),
+    ("INPUT_WINDOW", True, "of windows: height, width (6 bits), stride across, padding above, left (4), its code (8)"),
+    ("INPUT_BASE", True, "byte of the image at which the first window begins, modulo 2^20; stride down (4 bits)"),
     ("INPUT_TAP_ROW_STEP", True, "bytes from the end of a window's row to its next row, modulo 2^20"),
     ("INPUT_PIXEL_STEP", True, "bytes to the next window, modulo 2^20"),
     ("INPUT_ROW_STEP", True, "bytes from the last window of a row to the first of the next, modulo 2^20"),
@@ -99,8 +99,9 @@ REGISTERS = tuple(Register(*row) for row in (
 #: each, from bit 0.
 INPUT_FIELDS = {
     "INPUT_MAP": ("input_height", "input_width", "channel_words"),
-    "INPUT_WINDOW": ("kernel_height", "kernel_width", "stride", "padding_top", "padding_left", "pad_code"),
-    "INPUT_BASE": ("input_base",), "INPUT_TAP_ROW_STEP": ("tap_row_step",), "INPUT_PIXEL_STEP": ("pixel_step",),
+    "INPUT_WINDOW": ("kernel_height", "kernel_width", "stride_x", "padding_top", "padding_left", "pad_code"),
+    "INPUT_BASE": ("input_base", "stride_y"),
+    "INPUT_TAP_ROW_STEP": ("tap_row_step",), "INPUT_PIXEL_STEP": ("pixel_step",),
     "INPUT_ROW_STEP": ("row_step",), "INPUT_OUTPUT": ("output_width", "output_pixels"),
 }
 

@@ -21,7 +21,7 @@ class ArrayEngine(wiring.Component):
     """One ARRAY descriptor at a time.
 
     The array takes one word (`lanes` activations) per cycle as long as a weight tile is loaded and an accumulator bank
-    is free. A tile is used for up to `block_pixels` cycles and takes ``columns + 1`` cycles to load.
+    is free. A tile is used for up to `block_pixels` cycles and takes up to `columns` cycles to load.
 
     Members
     -------

@@ -139,7 +139,7 @@ class Core(wiring.Component):
         connect(m, array.results, results.i)
         m.d.comb += [
             results.i_group.eq(array.results_group), results.clear.eq(sequencer.start),
-            results.count.eq(sequencer.descriptor.results), results.read_address.eq(bus.address),
+            results.count.eq(sequencer.descriptor.channels), results.read_address.eq(bus.address),
         ]
         read_data[Region.RESULTS] = results.read_data
 

@@ -1,6 +1,6 @@
 """Streams weight tiles from the weight memory into the shadow registers, one column a cycle, ahead of their use."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,7 +14,8 @@ __all__ = ["TileLoader"]
 class TileLoader(wiring.Component):
     """Loads the layer's tiles in order of use; a group's tiles are read again for every block of pixels.
 
-    A tile takes ``columns + 1`` cycles from `take` of the one before until `full`. While `full`, nothing moves.
+    A tile takes as many cycles as it has columns with a channel (`nomul.gen.spec.program.used_columns`), from `take` of
+    the one before until `full`; the shadow registers of other columns stay as they are. While `full`, nothing moves.
 
     Members
     -------
@@ -23,14 +24,14 @@ class TileLoader(wiring.Component):
     start : In(1)
         Strobe: begin with the layer's first tile.
     full : Out(1)
-        The shadow registers hold the next tile.
+        The shadow registers hold the next tile, or will in the next cycle.
     take : In(1)
         Strobe, only while `full`: the tile is swapped in two cycles later. The shadow is first overwritten in that
         same cycle, which `WeightTile` allows.
     memory_address : Out(range(weight_words)), memory_data : In(weight_word_bits)
         Weight memory, data one cycle after the address.
     load, load_column, load_word : Out
-        To `WeightTile`.
+        To `WeightTile`, two cycles after the address.
     """
 
     def __init__(self, config: Config):
@@ -43,45 +44,54 @@ class TileLoader(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        layer, columns = self.descriptor, self._config.columns
         m.submodules.blocks = blocks = BlockCounter(self._config)
-        last_column = self._config.columns - 1
-        column = Signal(range(self._config.columns))
-        tile = Signal(16)
-        group_start = Signal.like(self.memory_address)
-        issued = Signal()
+        m.d.comb += blocks.descriptor.eq(layer)
 
-        m.d.comb += [blocks.descriptor.eq(self.descriptor), self.load_word.eq(self.memory_data), self.load.eq(issued)]
-        m.d.sync += [issued.eq(0), self.load_column.eq(column)]
+        # The next column to be asked for, and where the group's first lies.
+        column, tile, group_start = Signal(range(columns)), Signal(16), Signal.like(self.memory_address)
+        left = Signal(16)       # channels of this group and those that follow
+        last_column = Signal.like(column)
+        m.d.comb += last_column.eq(Mux(left >= columns, columns - 1, Mux(left == 0, 0, left - 1)))
+        done = Signal()
+
+        asked, asked_column = Signal(), Signal.like(column)
+        m.d.sync += [
+            asked.eq(0), asked_column.eq(column),
+            self.load.eq(asked), self.load_column.eq(asked_column), self.load_word.eq(self.memory_data),
+        ]
+
+        def ask():
+            following = self.memory_address + 1
+            m.d.sync += [asked.eq(1), column.eq(column + 1), self.memory_address.eq(following)]
+            m.next = "Load"
+            with m.If(column == last_column):
+                m.d.sync += [column.eq(0), tile.eq(tile + 1)]
+                m.next = "Full"
+                with m.If(tile == layer.tiles - 1):
+                    m.d.sync += [tile.eq(0), done.eq(blocks.last)]
+                    m.d.comb += blocks.advance.eq(1)
+                    with m.If(blocks.group_end):
+                        m.d.sync += [group_start.eq(following), left.eq(Mux(left >= columns, left - columns, 0))]
+                    with m.Else():
+                        m.d.sync += self.memory_address.eq(group_start)
 
         with m.FSM():
             with m.State("Idle"):
                 with m.If(self.start):
                     m.d.comb += blocks.first.eq(1)
                     m.d.sync += [
-                        self.memory_address.eq(self.descriptor.weight_base),
-                        group_start.eq(self.descriptor.weight_base),
-                        column.eq(0), tile.eq(0),
+                        self.memory_address.eq(layer.weight_base), group_start.eq(layer.weight_base),
+                        left.eq(layer.channels), column.eq(0), tile.eq(0), done.eq(0),
                     ]
                     m.next = "Load"
             with m.State("Load"):
-                m.d.sync += [
-                    issued.eq(1), column.eq(column + 1), self.memory_address.eq(self.memory_address + 1),
-                ]
-                with m.If(column == last_column):
-                    m.d.sync += column.eq(0)
-                    m.next = "Full"
+                ask()
             with m.State("Full"):
                 m.d.comb += self.full.eq(1)
                 with m.If(self.take):
-                    m.next = "Load"
-                    m.d.sync += tile.eq(tile + 1)
-                    with m.If(tile == self.descriptor.tiles - 1):
-                        m.d.sync += tile.eq(0)
-                        m.d.comb += blocks.advance.eq(1)
-                        with m.If(blocks.group_end):
-                            m.d.sync += group_start.eq(self.memory_address)
-                        with m.Else():
-                            m.d.sync += self.memory_address.eq(group_start)
-                        with m.If(blocks.last):
-                            m.next = "Idle"
+                    with m.If(done):
+                        m.next = "Idle"
+                    with m.Else():
+                        ask()
         return m

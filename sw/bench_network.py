@@ -25,7 +25,8 @@ __all__ = ["BENCH_KINDS", "BENCH_NETWORKS", "BenchError", "check_names", "compil
            "random_codes", "random_network"]
 
 #: Shape (C, H, W) of the images that each network takes, as those of MNIST and CIFAR-10.
-BENCH_NETWORKS = {"resnet20": (3, 32, 32), "lenet": (1, 28, 28), "vgg-small": (3, 32, 32), "mlp": (1, 28, 28)}
+BENCH_NETWORKS = {"resnet20": (3, 32, 32), "lenet": (1, 28, 28), "vgg-small": (3, 32, 32), "mlp": (1, 28, 28),
+                  "mobilenet": (3, 32, 32)}
 #: Kinds of layers that the hardware has.
 BENCH_KINDS = tuple(name for name in KINDS if name != "conv")
 

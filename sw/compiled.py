@@ -10,14 +10,14 @@ import numpy as np
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.errors import NomulError
 from nomul.gen.spec.operators import Operator
-from nomul.gen.spec.program import Destination, Mode, Opcode, unpack
+from nomul.gen.spec.program import Destination, Mode, Opcode, unpack, used_columns
 from nomul.gen.spec.registers import input_registers
 from nomul.sw import container
 from nomul.sw.geometry import pair_text
 from nomul.sw.lower_window import Place
 from nomul.sw.network import Tensor
 
-__all__ = ["CompiledNetwork", "CompiledNetworkError"]
+__all__ = ["CompiledNetwork", "CompiledNetworkError", "weight_words"]
 
 
 class CompiledNetworkError(NomulError):
@@ -148,6 +148,12 @@ class CompiledNetwork:
         return header, {"program": self.program, "weights": self.weights, "parameters": self.parameters}
 
 
+def weight_words(layer: dict[str, int], config: Config) -> int:
+    """Words in the weight memory of an ARRAY layer's descriptor."""
+    return layer["tiles"] * sum(used_columns(layer["channels"], group, config.columns)
+                                for group in range(layer["groups"]))
+
+
 def _row(name: str, layer: dict[str, int], config: Config) -> dict[str, Any]:
     opcode = Opcode(layer["opcode"])
     if opcode is Opcode.END:
@@ -161,5 +167,5 @@ def _row(name: str, layer: dict[str, int], config: Config) -> dict[str, Any]:
     if layer["destination"] == Destination.RESULTS:
         row["output"] = "results"
     return row | {"operation": Operator(layer["operator"]).key, "tiles": layer["tiles"],
-                  "weights": layer["weight_base"], "weight words": layer["groups"] * layer["tiles"] * config.columns,
+                  "weights": layer["weight_base"], "weight words": weight_words(layer, config),
                   "parameters": layer["parameter_base"]}

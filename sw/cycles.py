@@ -1,9 +1,10 @@
 """How long a program takes, layer by layer, to the cycle: the hardware's hand-overs in plain arithmetic.
 
-The engines of an ARRAY layer work side by side. The *loader* has the next weight tile ready ``columns + 1`` cycles
-after the last one was taken; the *issuer* takes a tile once the one before is through, the next one is there and, at a
-block's beginning, one of the two accumulator banks is free; the *drain* empties the banks in turn, a pixel at a time,
-through rows of serial requantizers. Nothing depends on data, so the cycles of one image are those of all.
+The engines of an ARRAY layer work side by side. The *loader* has the next weight tile ready as many cycles after the
+last one was taken as it has columns with a channel; the *issuer* takes a tile once the one before is through, the next
+one is there and, at a block's beginning, one of the two accumulator banks is free; the *drain* empties the banks in
+turn, a pixel at a time, through rows of serial requantizers. Nothing depends on data, so the cycles of one image are
+those of all.
 """
 
 import operator
@@ -12,7 +13,7 @@ from dataclasses import astuple, dataclass
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.latency import ACCUMULATOR, ISSUE, REQUANTIZER, VECTOR, array_latency
-from nomul.gen.spec.program import DESCRIPTOR_WORDS, Destination, Mode, Opcode
+from nomul.gen.spec.program import DESCRIPTOR_WORDS, Destination, Mode, Opcode, used_columns
 from nomul.sw.compiled import CompiledNetwork
 
 __all__ = ["LayerCycles", "array_cycles", "best_block", "predict"]
@@ -73,17 +74,19 @@ def array_cycles(layer: dict[str, int], config: Config) -> LayerCycles:
     """Cycles of an ARRAY layer's descriptor. Cycle 0 is that of the start."""
     drain = _Drain(layer, config)
     free = [1, 1]                   # from when on each bank can be filled
-    loaded = config.columns + 1     # from when on the next tile is there
+    blocks = list(_blocks(layer))
+    loading = [used_columns(layer["channels"], group, config.columns) for group, _, _ in blocks]
+    loaded = loading[0] + 1         # from when on the next tile is there
     ready = 1                       # from when on the issuer could take it
     busy = weights = accumulators = 0
-    for number, (group, pixels, group_end) in enumerate(_blocks(layer)):
+    for number, (group, pixels, group_end) in enumerate(blocks):
         with_weights = max(ready, loaded)
         start = max(with_weights, free[number % 2])
-        step = max(pixels, config.columns + 1)      # from tile to tile of a block
+        step = max(pixels, loading[number])         # from tile to tile of a block
         weights += with_weights - ready + (layer["tiles"] - 1) * (step - pixels)
         accumulators += start - with_weights
         start += (layer["tiles"] - 1) * step
-        loaded, ready = start + config.columns + 1, start + pixels
+        loaded, ready = start + loading[min(number + 1, len(blocks) - 1)], start + pixels
         busy += layer["tiles"] * pixels
         filled = ready - 1 + ISSUE + array_latency(config) + ACCUMULATOR
         free[number % 2] = drain.block(filled, group, pixels, group_end) + 1
@@ -97,7 +100,7 @@ def best_block(layer: dict[str, int], config: Config) -> int:
     Large ones leave time to load weights; small ones leave little to drain at the layer's end.
     """
     pixels = layer["output_pixels"]
-    smallest = min(pixels, config.columns + 1, config.block_pixels)
+    smallest = min(pixels, config.columns, config.block_pixels)
     counts = range(-(-pixels // config.block_pixels), -(-pixels // smallest) + 1)
     return min(sorted({-(-pixels // count) for count in counts}, reverse=True),
                key=lambda block: array_cycles({**layer, "block": block}, config).total)
@@ -148,6 +151,6 @@ class _Drain:
         if not self.to_results:
             return offered + self.words - 1
         taken = max(offered, self.collected)
-        inside = min(self.columns, self.layer["results"] - group * self.columns)
+        inside = min(self.columns, self.layer["channels"] - group * self.columns)
         self.collected = taken + 1 + min(self.columns, inside + 1)
         return taken

@@ -11,6 +11,7 @@ from torch import nn
 from nomul.gen.spec.errors import NomulError
 from nomul.gen.spec.operators import Operator
 from nomul.sw import contract
+from nomul.sw.geometry import Size
 from nomul.sw.layer_base import ConvolutionLayer, LinearLayer
 from nomul.sw.layers import L1Conv2d, L1Linear, PowerSumConv2d, PowerSumLinear, SignConv2d, SignLinear
 from nomul.sw.network import Add, ArrayLayer, AveragePool, Layer, MaxPool, Tensor
@@ -108,10 +109,10 @@ class LayerBuilder:
     def _array(self, step: Step, source: Tensor, sample: np.ndarray, last: bool) -> ArrayLayer:
         layer = step.module
         assert isinstance(layer, ARRAYS)
-        stride, padding = _window(step.name, layer)
+        stride, padding, dilation, groups = _geometry(layer)
         operator, codes = self._codes(step, layer, source)
         affine = _affine(step.norm, len(codes.weight), layer.bias)
-        terms = codes.weight.shape[1] // source.channels
+        terms = codes.weight.shape[1] * groups // source.channels
         if isinstance(layer, PowerSumConv2d | PowerSumLinear):
             scale = float(layer.power_sum().scale)
             affine = Affine(affine.scale * scale, affine.mean / scale, affine.offset)
@@ -126,10 +127,11 @@ class LayerBuilder:
             output, lower, largest = self._grid(step.name, sample, at_least), 0, self.largest[step.name]
         scaled = requantization(codes, affine, output.exponent)
         return ArrayLayer(step.name, step.inputs[0], operator, codes.weight, scaled.bias, scaled.multiplier,
-                          scaled.shift, stride, padding, lower, _upper(step, output, largest), output, terms)
+                          scaled.shift, stride, padding, lower, _upper(step, output, largest), output, terms, dilation,
+                          groups)
 
     def _codes(self, step: Step, layer: ArrayModule, source: Tensor) -> tuple[Operator, Codes]:
-        """A layer's operator, and its weights as integers (O, terms·C, KH, KW)."""
+        """A layer's operator, and its weights as integers (O, terms·C/groups, KH, KW)."""
         # A linear layer is a convolution with a kernel as large as the map.
         shape = layer.weight_shape[0], -1, *(layer.weight_shape[2:] or source.shape[1:])
         if isinstance(layer, L1Conv2d | L1Linear):
@@ -166,15 +168,11 @@ def _map_shape(sample: np.ndarray) -> tuple[int, int, int]:
     return channels, height, width
 
 
-def _window(name: str, layer: ConvolutionLayer | LinearLayer) -> tuple[int, int]:
-    """Stride and padding; a linear layer's are those of a kernel as large as the map."""
+def _geometry(layer: ConvolutionLayer | LinearLayer) -> tuple[Size, Size, Size, int]:
+    """Stride, padding, dilation, groups; a linear layer's are those of a kernel as large as the map."""
     if isinstance(layer, LinearLayer):
-        return 1, 0
-    if layer.groups != 1 or layer.dilation != 1 or not (isinstance(layer.stride, int) and
-                                                        isinstance(layer.padding, int)):
-        raise QuantizationError(f"layer {name!r}: the hardware has neither groups nor dilation, and one stride and one "
-                                f"padding for both directions")
-    return layer.stride, layer.padding
+        return 1, 0, 1, 1
+    return layer.stride, layer.padding, layer.dilation, layer.groups
 
 
 def _affine(norm: nn.BatchNorm1d | nn.BatchNorm2d | None, channels: int, bias: torch.Tensor | None) -> Affine:
@@ -198,13 +196,14 @@ def _pool(step: Step, source: Tensor, sample: np.ndarray) -> MaxPool | AveragePo
             raise QuantizationError(f"layer {step.name!r}: AdaptiveAvgPool2d must have the output size 1, "
                                     f"not {pool.output_size}")
         return AveragePool(step.name, step.inputs[0], source.shape[1:], 1, output)
-    kernel, strides, paddings = (_pair(getattr(pool, key)) for key in ("kernel_size", "stride", "padding"))
-    if paddings != (0, 0) or strides[0] != strides[1] or getattr(pool, "dilation", 1) not in (1, (1, 1)) \
-            or pool.ceil_mode or getattr(pool, "divisor_override", None):  # type: ignore[union-attr]
-        raise QuantizationError(f"layer {step.name!r}: pooling must have padding 0, one stride for both directions, "
-                                f"dilation 1, and neither ceil_mode nor divisor_override")
+    assert isinstance(pool, nn.MaxPool2d | nn.AvgPool2d)
+    if getattr(pool, "dilation", 1) not in (1, (1, 1)) or pool.ceil_mode or getattr(pool, "divisor_override", None):
+        raise QuantizationError(f"layer {step.name!r}: pooling must have dilation 1, and neither ceil_mode nor "
+                                f"divisor_override")
+    if _pair(pool.padding) != (0, 0) and not getattr(pool, "count_include_pad", True):
+        raise QuantizationError(f"layer {step.name!r}: an average's padding counts, so count_include_pad must be True")
     kind = MaxPool if isinstance(pool, nn.MaxPool2d) else AveragePool
-    return kind(step.name, step.inputs[0], kernel, strides[0], output)
+    return kind(step.name, step.inputs[0], _pair(pool.kernel_size), pool.stride, output, pool.padding)
 
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:

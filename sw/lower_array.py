@@ -6,7 +6,7 @@ import numpy as np
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.operators import Operator, WeightError, encode, fold, pad_weight
-from nomul.gen.spec.program import MULTIPLIER_BITS, Destination, Opcode
+from nomul.gen.spec.program import MULTIPLIER_BITS, Destination, Opcode, used_columns
 from nomul.gen.spec.registers import Region, word_bytes
 from nomul.sw import contract
 from nomul.sw.cycles import best_block
@@ -51,7 +51,7 @@ def lower_array(layer: ArrayLayer, source: Tensor, placed: Place, target: Place 
     down, across = layer.geometry.dilation
     descriptor = {
         **window_fields(source, placed, (height, width), layer.geometry, layer.output),
-        "opcode": Opcode.ARRAY, "operator": layer.operator, "groups": groups,
+        "opcode": Opcode.ARRAY, "operator": layer.operator, "channels": channels, "groups": groups,
         "together": lane_plan.together if layer.groups > 1 else groups,
         "tiles": terms * height * width * words, "terms": terms, "channel_words": words,
         "dilation_y": down if height > 1 else 1, "dilation_x": across if width > 1 else 1,
@@ -64,13 +64,13 @@ def lower_array(layer: ArrayLayer, source: Tensor, placed: Place, target: Place 
         raise WeightError(f"lanes that hold other groups' channels need a requantization shift of at most "
                           f"{contract.MAX_SHIFT - 1}, not {layer.shift}")
     if target is None:
-        descriptor |= {"destination": Destination.RESULTS, "results": channels}
+        descriptor |= {"destination": Destination.RESULTS}
     else:
         descriptor |= {"destination": Destination.ACTIVATIONS, "output_base": target["base"],
                        "output_pixel_step": target["channel_words"]}
     weight = _all_weights(layer, source, groups * config.columns, lane_plan, config)
     descriptor["block"] = best_block(descriptor, config)
-    return LoweredArray(descriptor, _weight_words(layer.operator, weight, groups, config),
+    return LoweredArray(descriptor, _weight_words(layer.operator, weight, channels, config),
                         _parameter_words(layer, weight, source.zero_point, lane_plan, config))
 
 
@@ -100,10 +100,11 @@ def _foreign_weights(operator: Operator, config: Config) -> tuple[int, int]:
     return ((1 << config.activation_bits) - 1, 0) if operator is Operator.L1 else (1, -1)
 
 
-def _weight_words(operator: Operator, weight: np.ndarray, groups: int, config: Config) -> np.ndarray:
-    """Words in the order group, tile, column; lane 0 in the low bits."""
-    codes = encode(operator, weight, config).reshape(groups, config.columns, -1, config.lanes)
-    words = codes.transpose(0, 2, 1, 3).reshape(-1, config.lanes)
+def _weight_words(operator: Operator, weight: np.ndarray, channels: int, config: Config) -> np.ndarray:
+    """Words in the order group, tile, column, where that has a channel; lane 0 in the low bits."""
+    codes = encode(operator, weight, config).reshape(-1, config.columns, weight[0].size // config.lanes, config.lanes)
+    words = np.concatenate([group[:used_columns(channels, number, config.columns)].transpose(1, 0, 2)
+                            .reshape(-1, config.lanes) for number, group in enumerate(codes)])
     bits = words[:, :, None] >> np.arange(config.weight_bits, dtype=words.dtype) & 1
     return np.packbits(bits.astype(np.uint8).reshape(len(words), -1), axis=1, bitorder="little")
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.operators import Operator, decode
-from nomul.gen.spec.program import ADDRESS_BITS, MULTIPLIER_BITS, Destination, Mode, Opcode
+from nomul.gen.spec.program import ADDRESS_BITS, MULTIPLIER_BITS, Destination, Mode, Opcode, used_columns
 from nomul.sw.compiled import CompiledNetwork
 
 __all__ = ["Machine"]
@@ -128,18 +128,20 @@ class Machine:
     def _array(self, layer: dict[str, int]) -> None:
         columns = self._config.columns
         y, x, addresses = self._windows(layer)
+        weight_address = layer["weight_base"]
         for group in range(layer["groups"]):
+            # Columns without a channel have sums, too, which do not count.
             acc = np.zeros((layer["output_pixels"], columns), np.int64)
-            weight_address = layer["weight_base"] + group * layer["tiles"] * columns
+            used = used_columns(layer["channels"], group, columns)
             for tile in range(layer["tiles"]):
                 if tile % (layer["tiles"] // layer["terms"]) == 0:
                     step, row = group // layer["together"] * layer["channel_words"], 0
                 column = tile // layer["channel_words"] % layer["kernel_width"]
                 taps = self._read(layer, y + row * layer["dilation_y"], x + column * layer["dilation_x"],
                                   addresses + step)
-                codes = self._weight_codes[weight_address:weight_address + columns]
-                acc = self._wrap(acc + self._leaf_sums(Operator(layer["operator"]), taps, codes))
-                weight_address += columns
+                codes = self._weight_codes[weight_address:weight_address + used]
+                acc[:, :used] = self._wrap(acc[:, :used] + self._leaf_sums(Operator(layer["operator"]), taps, codes))
+                weight_address += used
                 tap_end = (tile + 1) % layer["channel_words"] == 0
                 row_end = tap_end and column == layer["kernel_width"] - 1
                 step += layer["tap_row_step"] if row_end else layer["tap_step"] if tap_end else 1
@@ -149,7 +151,7 @@ class Machine:
             store = self._store_results if layer["destination"] == Destination.RESULTS else self._store_codes
             store(layer, group, outputs)
         if layer["destination"] == Destination.RESULTS:
-            self.top = int(np.argmax(self.results[:layer["results"]]))
+            self.top = int(np.argmax(self.results[:layer["channels"]]))
 
     def _leaf_sums(self, operator: Operator, taps: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """What each column adds for each pixel, shape (pixels, columns)."""
@@ -186,7 +188,7 @@ class Machine:
 
     def _store_results(self, layer: dict[str, int], group: int, outputs: np.ndarray) -> None:
         first = group * self._config.columns
-        count = min(self._config.columns, layer["results"] - first)
+        count = min(self._config.columns, layer["channels"] - first)
         self.results[first:first + count] = outputs[0, :count]
 
     # Vector layers. -----------------------------------------------------------------------------------------

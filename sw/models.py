@@ -11,6 +11,7 @@ from nomul.sw import small
 from nomul.sw.kinds import KINDS, Kind
 from nomul.sw.lenet import lenet
 from nomul.sw.mlp import mlp
+from nomul.sw.mobilenet import mobilenet
 from nomul.sw.recipe import Recipe
 from nomul.sw.resnet import resnet18, resnet20
 from nomul.sw.vgg import vgg_small
@@ -22,13 +23,14 @@ _SMALL = {"adder": small.adder, "shift-q": small.shift, "shiftadd": small.shifta
 
 #: Of any kind: (layers, first and last layer, shape of the images, classes) to the network.
 _GENERAL: dict[str, Callable[[Kind, Kind, tuple[int, int, int], int], nn.Module]] = {
-    "lenet": lenet, "resnet20": resnet20, "resnet18": resnet18, "vgg-small": vgg_small, "mlp": mlp}
+    "lenet": lenet, "resnet20": resnet20, "resnet18": resnet18, "vgg-small": vgg_small, "mlp": mlp,
+    "mobilenet": mobilenet}
 
 #: What a recipe's `network` may be.
 NETWORKS = ("small", *_GENERAL)
 
 #: Pixels that a network takes in each direction at the least; fewer leave nothing of the map.
-_SMALLEST = {"lenet": 3, "resnet20": 1, "resnet18": 3, "vgg-small": 8, "mlp": 1}
+_SMALLEST = {"lenet": 3, "resnet20": 1, "resnet18": 3, "vgg-small": 8, "mlp": 1, "mobilenet": 1}
 
 
 class ModelError(NomulError):

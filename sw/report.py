@@ -6,7 +6,7 @@ from typing import Any
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import Opcode
 from nomul.sw.compile import compile_network
-from nomul.sw.compiled import CompiledNetwork
+from nomul.sw.compiled import CompiledNetwork, weight_words
 from nomul.sw.cycles import LayerCycles, predict
 from nomul.sw.lower_window import Place
 from nomul.sw.network import ArrayLayer, IntegerNetwork, Layer
@@ -122,7 +122,7 @@ def report_compiled(network: IntegerNetwork, compiled: CompiledNetwork) -> Repor
 
 def _layer(name: str, layer: Layer | None, steps: list[tuple[LayerCycles, dict[str, int]]],
            compiled: CompiledNetwork) -> LayerReport:
-    config, operations, weight_words, weights_read = compiled.config, 0, 0, 0
+    config, operations, words_stored, words_read = compiled.config, 0, 0, 0
     kind, place = layer.kind if layer else "copy", compiled.tensors.get(name)
     cycles = sum((cycles for cycles, _ in steps), LayerCycles(0, 0, 0, 0, 0))
     if isinstance(layer, ArrayLayer):
@@ -130,13 +130,13 @@ def _layer(name: str, layer: Layer | None, steps: list[tuple[LayerCycles, dict[s
         kind = layer.operator.key
     for _, descriptor in steps:
         if descriptor["opcode"] == Opcode.ARRAY:
-            words = descriptor["groups"] * descriptor["tiles"] * config.columns
-            weight_words += words
-            weights_read += words * -(-descriptor["output_pixels"] // descriptor["block"])
+            words = weight_words(descriptor, config)
+            words_stored += words
+            words_read += words * -(-descriptor["output_pixels"] // descriptor["block"])
     shape = [place[key] for key in ("channels", "height", "width")] if place else [compiled.classes, 1, 1]
     return LayerReport(name, kind, "×".join(map(str, shape)), operations, cycles,
                        operations / (cycles.total * config.lanes * config.columns),
-                       weight_words * config.weight_word_bits, weights_read * config.weight_word_bits,
+                       words_stored * config.weight_word_bits, words_read * config.weight_word_bits,
                        cycles.busy * config.activation_word_bits, _words(place, config))
 
 

@@ -40,7 +40,7 @@ class BasicBlock(nn.Module):
 def resnet20(body: Kind, ends: Kind, shape: tuple[int, int, int], classes: int) -> nn.Module:
     """Three stages of three blocks with 16, 32 and 64 channels; the parameters are those of `nomul.sw.lenet.lenet`.
 
-    The average over an 8×8 map, to which 32×32 images lead, is a shift; maps of other sizes may not be quantized.
+    32×32 images lead to a map of 8×8, whose average is a shift; others take a depthwise layer.
     """
     stem = _convolution(ends, shape[0], 16, 3, 1, relu=True)
     return _network(stem, body, ends, (16, 32, 64), 3, classes)

@@ -49,6 +49,15 @@ def pooled():
         ShiftConv2d(4, 3, 2), nn.Flatten())
 
 
+def separable():
+    """Groups, depthwise and dilated layers, windows that differ by direction, padded pools, averages of 9 and 6."""
+    return nn.Sequential(
+        ShiftConv2d(2, 8, 3, padding=1, groups=2), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(3, (1, 2), 1),
+        L1Conv2d(8, 8, 3, padding=1, groups=8), nn.BatchNorm2d(8), nn.AvgPool2d(3, 1, 1),
+        SignConv2d(8, 12, (3, 1), stride=(2, 1), padding=(2, 0), dilation=(2, 1), groups=4), nn.BatchNorm2d(12),
+        nn.ReLU(), nn.AvgPool2d((2, 3), 1), L1Conv2d(12, 3, (3, 2)), nn.Flatten())
+
+
 def signs():
     return nn.Sequential(
         SignConv2d(2, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), SignConv2d(6, 5, 3, stride=2, ternary=False),
@@ -79,7 +88,7 @@ class Limited(nn.Module):
 
 
 NETS = {"residual": Residual, "strided": strided, "pooled": pooled, "signs": signs, "power sums": power_sums,
-        "limited": Limited}
+        "limited": Limited, "separable": separable}
 
 
 def images(count, *, signed=False):

@@ -8,14 +8,19 @@ from nomul.hdl.tile_loader import TileLoader
 from .hardware import descriptor, small_config
 
 
-@pytest.mark.parametrize(("pixels", "groups", "tiles"), [(1, 1, 1), (3, 2, 1), (9, 2, 3), (16, 1, 5)])
+@pytest.mark.parametrize(("pixels", "groups", "tiles", "channels"), [
+    (1, 1, 1, 4), (3, 2, 1, 8), (9, 2, 3, 7), (16, 1, 5, 4), (2, 1, 6, 1), (9, 3, 2, 5), (1, 2, 2, 4)])
 @pytest.mark.parametrize("hurry", [0.1, 1.0])
-def test_tiles_arrive_in_order_and_again_for_every_block(pixels, groups, tiles, hurry):
+def test_tiles_arrive_in_order_and_again_for_every_block(pixels, groups, tiles, channels, hurry):
     config = small_config(block_pixels=8)
     base, columns = 7, config.columns
+    # A column at least, also where a group has no channel left.
+    loaded = [max(1, min(columns, channels - group * columns)) for group in range(groups)]
+    expected = [[base + sum(loaded[:group]) * tiles + tile * used + column for column in range(used)]
+                for group, used in enumerate(loaded) for _ in range(-(-pixels // 8)) for tile in range(tiles)]
     dut = TileLoader(config)
     chance = random.Random(1)
-    shadow, tiles_seen, fullness = {}, [], []
+    swapped, waits = [], []
 
     async def memory(ctx):
         while True:
@@ -23,35 +28,37 @@ def test_tiles_arrive_in_order_and_again_for_every_block(pixels, groups, tiles, 
             ctx.set(dut.memory_data, address)
 
     async def registers(ctx):
+        """The shadow registers, and what is swapped in two cycles after each `take`."""
+        shadow, taken = {}, [0, 0]
         while True:
-            _, _, load, column, word = await ctx.tick().sample(dut.load, dut.load_column, dut.load_word)
+            _, _, take, load, column, word = await ctx.tick().sample(dut.take, dut.load, dut.load_column, dut.load_word)
+            if taken.pop(0):
+                swapped.append(dict(shadow))
+            taken.append(take)
             if load:
                 shadow[column] = word
 
     async def bench(ctx):
         ctx.set(dut.descriptor.as_value(), descriptor(output_pixels=pixels, groups=groups, tiles=tiles, block=8,
-                                                      weight_base=base))
+                                                      channels=channels, weight_base=base))
         ctx.set(dut.start, 1)
         await ctx.tick()
         ctx.set(dut.start, 0)
-        blocks = -(-pixels // 8)
-        for _ in range(groups * blocks * tiles):
+        for _ in expected:
             waited = 0
             while not ctx.get(dut.full) or chance.random() > hurry:
                 await ctx.tick()
                 waited += 1
-            fullness.append(waited)
+            waits.append(waited)
             ctx.set(dut.take, 1)
             await ctx.tick()
             ctx.set(dut.take, 0)
+        for _ in range(3 * columns):
             await ctx.tick()
-            tiles_seen.append([shadow[column] for column in range(columns)])    # what a swap copies now
-        await ctx.tick().repeat(3 * columns)
-        assert not ctx.get(dut.full)
+            assert not ctx.get(dut.full)
 
     simulate(dut, bench, background=(memory, registers))
-    blocks = -(-pixels // 8)
-    assert tiles_seen == [[base + (group * tiles + tile) * columns + column for column in range(columns)]
-                          for group in range(groups) for _ in range(blocks) for tile in range(tiles)]
-    if hurry == 1:
-        assert max(fullness[1:], default=0) <= columns
+    assert [[tile[column] for column in range(len(words))]
+            for tile, words in zip(swapped, expected, strict=True)] == expected
+    if hurry == 1:      # `full` as many cycles after `take` as there are columns
+        assert waits == [len(expected[0]), *(len(words) - 1 for words in expected[1:])]

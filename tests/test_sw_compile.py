@@ -71,8 +71,7 @@ def test_l1_layer_by_hand():
     compiled = compile_network(one_layer(
         Tensor(3, 1, 1, 7, 0), np.reshape([[1, 2, 3], [250, 0, 9]], (2, 3, 1, 1)), bias=[10, -1000],
         multiplier=[3, -200]), small_config())
-    pad = 0x07070707
-    assert integer(compiled.weights) == [0x07030201, 0x070900FA, pad, pad]
+    assert integer(compiled.weights) == [0x07030201, 0x070900FA]
     # fold is -Σ(w + 255): 10 - 13 - 1020, -1000 - 266 - 1020; bias in 24 bits, then 16 of magnitude and the sign of M.
     assert integer(compiled.parameters) == [3 << 24 | (2**24 - 1023), 1 << 40 | 200 << 24 | (2**24 - 2286), 0, 0]
     assert compiled.parameters.shape == (4, 6)
@@ -83,7 +82,7 @@ def test_shift_layer_by_hand():
     compiled = compile_network(one_layer(
         Tensor(4, 1, 1, 128, 0), np.reshape([[1, -1, 0, -128]], (1, 4, 1, 1)), operator=Operator.SHIFT, bias=[5]),
         small_config())
-    assert integer(compiled.weights) == [0b01111 << 24 | 0b10000 << 16 | 0b01000 << 8, *3 * [0x10101010]]
+    assert integer(compiled.weights) == [0b01111 << 24 | 0b10000 << 16 | 0b01000 << 8]
     assert integer(compiled.parameters)[0] == 1 << 24 | 2**24 + 5 - 2 * (2**15 - 1)    # two negative weights
 
 
@@ -92,7 +91,7 @@ def test_weights_are_packed_without_gaps():
     compiled = compile_network(one_layer(
         Tensor(4, 1, 1, 0, 0), np.reshape([[1, -2, 4, 0]], (1, 4, 1, 1)), operator=Operator.SHIFT),
         small_config(operators=("shift", "sign")))
-    assert compiled.weights.shape == (4, 3)
+    assert compiled.weights.shape == (1, 3)
     assert integer(compiled.weights)[0] == 0b10000 << 15 | 0b00010 << 10 | 0b01001 << 5
 
 
@@ -101,8 +100,8 @@ def test_weights_lie_in_order_of_consumption():
     config = small_config(lanes=2, columns=2, result_words=4)
     weight = np.arange(3 * 4 * 1 * 2).reshape(3, 4, 1, 2)
     compiled = compile_network(one_layer(Tensor(4, 1, 2, 99, 0), weight), config)
-    expected = [[weight[channel, 2 * word + lane, 0, column] if channel < 3 else 99 for lane in (0, 1)]
-                for group in (0, 1) for column in (0, 1) for word in (0, 1) for channel in (2 * group, 2 * group + 1)]
+    expected = [[weight[channel, 2 * word + lane, 0, column] for lane in (0, 1)]
+                for group in ((0, 1), (2,)) for column in (0, 1) for word in (0, 1) for channel in group]
     assert compiled.weights.tolist() == expected
 
 
@@ -127,7 +126,7 @@ def test_descriptors_by_hand():
            output_pixels=6, output_base=40, output_pixel_step=2, groups=2, tiles=18, weight_base=0, parameter_base=0,
            shift=8, zero_point=0, lower=0, upper=255)
     fields(second, operator=Operator.SIGN, input_base=40, output_base=0, groups=2, tiles=2, tap_row_step=3,
-           pixel_step=2, row_step=2, weight_base=2 * 18 * 4, parameter_base=8)
+           pixel_step=2, row_step=2, weight_base=18 * 6, parameter_base=8)
     fields(total, opcode=Opcode.VECTOR, mode=Mode.ADD, two_operands=1, input_base=40, second_base=0, output_base=40,
            channel_words=2, groups=2, kernel_height=1, kernel_width=1, left_shift=3, second_left_shift=1, shift=2,
            offset=2 + (9 << 2), lower=0, upper=255, output_pixels=6, output_width=2, pixel_step=2, row_step=2)
@@ -136,12 +135,12 @@ def test_descriptors_by_hand():
            tap_step=2, output_pixel_step=2, output_row_step=2)
     fields(mean, opcode=Opcode.VECTOR, mode=Mode.ADD, two_operands=0, stride_y=1, kernel_height=2, kernel_width=2,
            tap_row_step=2, shift=2, offset=2, output_pixels=1, input_base=0, output_base=8)
-    fields(last, destination=Destination.RESULTS, results=3, groups=1, tiles=2, lower=-32768, upper=32767,
-           weight_base=2 * 18 * 4 + 2 * 2 * 4, parameter_base=16, input_base=8)
+    fields(last, destination=Destination.RESULTS, channels=3, groups=1, tiles=2, lower=-32768, upper=32767,
+           weight_base=18 * 6 + 2 * 6, parameter_base=16, input_base=8)
     assert end["opcode"] == Opcode.END
-    assert compiled.weights.shape == (2 * 18 * 4 + 2 * 2 * 4 + 2 * 4, 4)
+    assert compiled.weights.shape == (18 * 6 + 2 * 6 + 2 * 3, 4)
     assert compiled.parameters.shape == (20, 6)
-    assert compiled.weight_stream_bytes == 168 * 4 + 20 * 6
+    assert compiled.weight_stream_bytes == 126 * 4 + 20 * 6
 
 
 def test_sign_layer_runs_on_an_array_with_shift_only():
@@ -232,7 +231,7 @@ def test_accumulator_that_could_overflow():
 
 
 @pytest.mark.parametrize(("field", "needed", "layer"), [
-    ("activation_words", 52, "first"), ("weight_words", 168, "last"), ("parameter_words", 20, "last"),
+    ("activation_words", 52, "first"), ("weight_words", 126, "last"), ("parameter_words", 20, "last"),
     ("program_layers", 7, "last"),
 ])
 def test_memory_that_is_one_word_too_small(field, needed, layer):
@@ -242,7 +241,7 @@ def test_memory_that_is_one_word_too_small(field, needed, layer):
 
 
 def test_memory_error_names_the_layer_where_it_is_full():
-    rejects(residual_network(), "layer 'first' does not fit: .* weight_words 144, 44 more", weight_words=100)
+    rejects(residual_network(), "layer 'first' does not fit: .* weight_words 108, 8 more", weight_words=100)
     rejects(residual_network(), "layer 'second' does not fit: .* parameter_words 16, 4 more", parameter_words=12)
 
 
@@ -290,7 +289,7 @@ def test_taps_of_the_first_layer_fill_the_lanes():
         "tiles": 3, "kernel_height": 1, "kernel_width": 1, "stride_y": 1, "padding_top": 0, "channel_words": 3,
         "output_pixels": 9}
     by_tap = weight.transpose(0, 2, 3, 1).reshape(2, 3, 4)
-    assert compiled.weights[:12].reshape(3, 4, 4)[:, :2].tolist() == by_tap.transpose(1, 0, 2).tolist()
+    assert compiled.weights[:6].reshape(3, 2, 4).tolist() == by_tap.transpose(1, 0, 2).tolist()
     # As bytes: rows of 12, windows 6 apart, and 2 · 12 - 2 · 6 from the third of a row to the next row's first.
     assert {key: compiled.windows[key] for key in (
         "input_height", "input_width", "channel_words", "kernel_height", "kernel_width", "stride_x", "padding_top",
@@ -312,7 +311,7 @@ def test_each_pass_says_what_it_did():
         "prove_accumulators": "accumulators need 15 of 24 bits",
         "fold_input": "a window of first has 9 taps of 5 channels: packed side by side, 12 words instead of 18",
         "place_tensors": "84 of 128 words, first highest",
-        "emit": "7 of 8 descriptors, 120 of 512 weight words, 20 of 64 parameter words"}
+        "emit": "7 of 8 descriptors, 90 of 512 weight words, 20 of 64 parameter words"}
     told.clear()
     compile_network(residual_network(), unfolded_config(), told.__setitem__)
     assert told["choose_operators"] == "every layer runs with its own"
@@ -416,7 +415,7 @@ def test_program_has_one_record_a_layer_and_the_end():
     rows = compiled.summary()
     assert [row["layer"] for row in rows] == ["first", "second", "total", "largest", "mean", "last", ""]
     assert [row["operation"] for row in rows] == ["l1", "sign", "add", "max", "add", "l1", "end"]
-    assert (rows[0]["weight words"], rows[5]["output"]) == (144, "results")
+    assert (rows[0]["weight words"], rows[5]["output"]) == (108, "results")
 
 
 @pytest.mark.parametrize("name", preset_names())

@@ -28,14 +28,14 @@ def test_energy_by_hand():
     # 1458 L1 operations of two additions; 126 words read and 18 written; 7 tiles of 4 words in each of 2 groups for
     # every block; 4 sums in each of 126 cycles.
     assert (conv.operations, conv.activations) == pytest.approx((1458 * 0.06, 144 * word * BUFFER))
-    assert conv.weights == pytest.approx(blocks * 2 * 7 * 4 * weight_word * BUFFER)
+    assert conv.weights == pytest.approx(blocks * 7 * 6 * weight_word * BUFFER)
     assert conv.accumulators == pytest.approx(126 * 4 * 24 * 2 * REGISTER)
     # 18 words are compared and 2 written; 4 words are added to 2.
     assert vars(pool) == pytest.approx(vars(LayerEnergy(18 * 4 * 0.03, 20 * word * BUFFER, 0, 0)))
     assert vars(total) == pytest.approx(vars(LayerEnergy(4 * 4 * 0.03, 6 * word * BUFFER, 0, 0)))
-    # 24 shifts and additions; 4 words read, and logits are no activations; 4 tiles of 4 words; 4 sums in 4 cycles.
+    # 24 shifts and additions; 4 words read, and logits are no activations; 4 tiles of 2 words; 4 sums in 4 cycles.
     assert vars(out) == pytest.approx(vars(LayerEnergy(
-        24 * 0.054, 4 * word * BUFFER, 4 * 4 * weight_word * BUFFER, 4 * 4 * 24 * 2 * REGISTER)))
+        24 * 0.054, 4 * word * BUFFER, 4 * 2 * weight_word * BUFFER, 4 * 4 * 24 * 2 * REGISTER)))
 
 
 def test_total_is_the_sum():

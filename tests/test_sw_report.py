@@ -43,7 +43,7 @@ def test_operations_and_traffic_by_hand():
     assert [layer.bits_read for layer in layers] == [126 * word, 18 * word, 4 * word, 4 * word]
     assert [layer.bits_written for layer in layers] == [9 * 2 * word, 2 * word, 2 * word, 0]
     weight = CONFIG.weight_bits
-    assert [layer.weight_bits for layer in layers] == [2 * 4 * 7 * 4 * weight, 0, 0, 1 * 4 * 4 * 4 * weight]
+    assert [layer.weight_bits for layer in layers] == [6 * 7 * 4 * weight, 0, 0, 2 * 4 * 4 * weight]
 
 
 def test_its_cycles_are_those_of_the_simulation():

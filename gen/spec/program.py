@@ -18,12 +18,13 @@ more words than those of their own channels.
 Window addresses advance by `pixel_step` to the next pixel and by `row_step` from the last pixel of an output row to the
 first of the next. Taps outside the map read as `pad_code` in all lanes; a tap lies `dilation_y` rows and `dilation_x`
 columns from its neighbours.
-Weights lie in order of consumption: group, tile, column; a group's tiles are read again for every block.
+Weights lie in order of consumption: group, tile, column, but for columns without a channel (`used_columns`); a group's
+tiles are read again for every block.
 Parameters: one word a channel, at `parameter_base` + group·columns + column.
 Requantization: `y = clamp((((acc + bias)·M + 2^(shift-1)) >> shift) + zero_point, lower, upper)`.
 With destination ACTIVATIONS the codes of group g go to lanes/words of channel g·columns onwards at
 `output_base` + pixel·output_pixel_step; codes of channels at or beyond output_pixel_step·lanes are not written.
-With destination RESULTS (a map of one pixel) channel c < `results` goes to
+With destination RESULTS (a map of one pixel) channel c < `channels` goes to
 result word c as signed 16 bits, and the index of the largest (the lowest such index) becomes TOP.
 
 **VECTOR** (pooling, residual add, copies). For each channel word, for each output pixel: combine the taps of the
@@ -44,7 +45,7 @@ from typing import NamedTuple
 from nomul.gen.spec.errors import NomulError
 
 __all__ = ["ADDRESS_BITS", "DESCRIPTOR_WORDS", "FIELDS", "MULTIPLIER_BITS", "RESULT_BITS",
-           "Destination", "Field", "Mode", "Opcode", "ProgramError", "join", "pack", "unpack"]
+           "Destination", "Field", "Mode", "Opcode", "ProgramError", "join", "pack", "unpack", "used_columns"]
 
 ADDRESS_BITS = 20
 #: Magnitude bits of a requantization multiplier.
@@ -123,7 +124,7 @@ FIELDS = tuple(Field(*row) for row in (
     ("terms", 4, False, "ARRAY: how often the window's taps are read, 1 to 15"),
     ("weight_base", 20, False, "ARRAY: first word in the weight memory"),
     ("parameter_base", 16, False, "ARRAY: first word in the parameter memory"),
-    ("results", 12, False, "ARRAY to RESULTS: number of result channels"),
+    ("channels", 16, False, "ARRAY: output channels"),
     ("shift", 6, False, "right shift of requantization (ARRAY: 1 to 40; VECTOR: 0 to 31)"),
     ("zero_point", 17, True, "ARRAY: added after the shift"),
     ("lower", 17, True, "smallest output"),
@@ -136,6 +137,11 @@ FIELDS = tuple(Field(*row) for row in (
 
 _BY_NAME = {field.name: field for field in FIELDS}
 DESCRIPTOR_WORDS = -(-sum(field.bits for field in FIELDS) // 32)
+
+
+def used_columns(channels: int, group: int, columns: int) -> int:
+    """Columns whose weights are loaded for a group of an ARRAY layer: those with a channel, at least one."""
+    return max(1, min(columns, channels - group * columns))
 
 
 def join(names: Iterable[str], values: Mapping[str, int]) -> int:

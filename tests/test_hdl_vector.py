@@ -173,6 +173,17 @@ def test_only_the_channel_words_asked_for_are_written():
     assert changed.tolist() == [40, 41, 45, 46, 50, 51, 55, 56]
 
 
+def test_rows_of_the_output_may_lie_apart_so_that_four_copies_double_a_map():
+    memory = random_memory(CONFIG)
+    shape = (2, 3, 2)
+    expected = tensor_at(memory, 1, shape).repeat(2, axis=0).repeat(2, axis=1)
+    after = memory
+    for row, column in np.ndindex(2, 2):
+        after = check(CONFIG, window_layer(shape, (1, 1), base=1, output_base=40 + (row * 6 + column) * 2,
+                                           output_pixel_step=4, output_row_step=(2 * 6 - 4) * 2), after)
+    assert np.array_equal(tensor_at(after, 40, (4, 6, 2)), expected)
+
+
 def test_the_largest_window_with_the_largest_codes_does_not_wrap():
     memory = np.full((CONFIG.activation_words, CONFIG.lanes), 255)
     layer = window_layer((1, 1, 1), (63, 63), padding=(15, 15), output=(1, 1), output_base=1, pad_code=255,

@@ -30,3 +30,16 @@ def test_living_buffers_never_overlap():
             living = sorted((bases[b.name], b.words) for b in buffers if b.first <= step <= b.last)
             assert all(base + words <= following for (base, words), (following, _)
                        in zip(living, living[1:], strict=False))
+
+
+def test_a_sum_takes_the_place_of_an_operand_that_nobody_reads_after_it():
+    buffers = [Buffer("a", 8, 0, 3), Buffer("b", 8, 1, 2), Buffer("sum", 8, 2, 3, ("a", "b")), Buffer("c", 8, 3, 4)]
+    assert plan(buffers) == {"a": 0, "b": 8, "sum": 8, "c": 16}
+
+
+def test_a_sum_takes_no_place_that_somebody_needs_before_its_end():
+    # The place of b is the only one that would do, but "late" lies there from step 3 on, known before the sum.
+    buffers = [Buffer("a", 8, 0, 9), Buffer("b", 8, 0, 2), Buffer("late", 8, 3, 4), Buffer("sum", 8, 2, 4, ("a", "b"))]
+    assert plan(buffers) == {"a": 0, "b": 8, "late": 8, "sum": 16}
+    buffers = [Buffer("a", 8, 0, 9), Buffer("b", 4, 0, 2), Buffer("sum", 8, 2, 4, ("a", "b"))]
+    assert plan(buffers)["sum"] == 12

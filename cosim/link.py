@@ -1,10 +1,9 @@
 """The link to an accelerator that is simulated in this process: no port, no thread, no clock on the wall."""
 
-from functools import lru_cache
-
 from nomul.cosim.verilated import VerilatedModel, build
+from nomul.cosim.verilog_cache import cached_verilog
 from nomul.gen.spec.config import Config
-from nomul.gen.verilog import emit_verilog, module_name
+from nomul.gen.verilog import module_name
 from nomul.hdl.accelerator import Accelerator
 
 __all__ = ["SimulationLink", "accelerator_model"]
@@ -13,15 +12,10 @@ __all__ = ["SimulationLink", "accelerator_model"]
 _QUIET = 32
 
 
-@lru_cache(maxsize=4)
-def _verilog(config: Config) -> tuple[str, str]:
-    top = module_name(config.name)
-    return emit_verilog(Accelerator(config), top), top
-
-
 def accelerator_model(config: Config) -> VerilatedModel:
     """A new simulated accelerator of this configuration, just switched on."""
-    return VerilatedModel(build(*_verilog(config)))
+    top = module_name(config.name)
+    return VerilatedModel(build(cached_verilog(lambda: Accelerator(config), f"Accelerator {config.hash}", top), top))
 
 
 class SimulationLink:

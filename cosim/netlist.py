@@ -6,12 +6,12 @@ from nomul.cosim.cells import with_models
 from nomul.cosim.toolchain import ToolchainError
 from nomul.cosim.verilate import build
 from nomul.cosim.verilated import VerilatedModel
+from nomul.cosim.verilog_cache import cached_verilog
 from nomul.gen.spec.config import Config
 from nomul.gen.synth.synthesize import Synthesis, synthesize
 from nomul.gen.synth.targets import find_target
-from nomul.gen.verilog import emit_verilog, module_name
+from nomul.gen.verilog import module_name
 from nomul.hdl.accelerator import Accelerator
-from nomul.hdl.fabric import FabricPlatform
 
 __all__ = ["netlist_library", "netlist_model", "synthesize_accelerator"]
 
@@ -39,7 +39,8 @@ def synthesize_accelerator(config: Config, target: str, *, cache: Path | None = 
     """
     find_target(target)
     top = module_name(config.name)
-    synthesis = synthesize(emit_verilog(Accelerator(config), top, FabricPlatform(target)), top, target, cache=cache)
+    verilog = cached_verilog(lambda: Accelerator(config), f"Accelerator {config.hash}", top, target)
+    synthesis = synthesize(verilog, top, target, cache=cache)
     if synthesis.resources.dsps:
         raise ToolchainError(f"the netlist of {config.name!r} for {target} has {synthesis.resources.dsps} multiplier "
                              f"blocks ({synthesis.verilog}), and an accelerator must have none; report this")

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from nomul.boards.base import UartTop
 from nomul.cosim.link import accelerator_model
 from nomul.cosim.verilated import Moved, VerilatedModel, build
+from nomul.cosim.verilog_cache import cached_verilog
 from nomul.gen.spec.config import Config
-from nomul.gen.verilog import emit_verilog
 
 __all__ = ["LEVELS", "VirtualBoard"]
 
@@ -124,5 +124,6 @@ def _board(config: Config, level: str) -> tuple[VerilatedModel, Callable[..., Mo
     if level == "byte":
         model = accelerator_model(config)
         return model, model.run_bytes
-    model = VerilatedModel(build(emit_verilog(UartTop(config, _DIVISOR), "board"), "board"))
+    verilog = cached_verilog(lambda: UartTop(config, _DIVISOR), f"UartTop {config.hash} {_DIVISOR}", "board")
+    model = VerilatedModel(build(verilog, "board"))
     return model, lambda data, **limits: model.run_serial(data, divisor=_DIVISOR, **limits)

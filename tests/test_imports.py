@@ -31,7 +31,8 @@ RULES = (
 )
 
 #: Files of `sw` that must work where torch is not installed: on the machine that a board is connected to.
-WITHOUT_TORCH = ("container", "contract", "network", "network_layers", "reference", "compile", "compiled", "machine")
+WITHOUT_TORCH = ("container", "contract", "network", "array_layer", "vector_layers", "reference",
+                 "compile", "compiled", "machine")
 
 SOURCES = sorted(path for part in PARTS for path in (ROOT / part).rglob("*.py"))
 

@@ -33,7 +33,7 @@ def test_netlist_for_ecp5_gives_the_bits_of_the_golden_model_without_a_multiplie
         board.push(compile_network(network, CONFIG))
         np.testing.assert_array_equal(board.run(codes).logits, golden.run(network, codes), network.name)
         kinds |= {getattr(layer, "operator", type(layer).__name__) for layer in network.layers}
-    assert kinds == {*Operator, "MaxPool", "AveragePool", "Add"}
+    assert kinds == {*Operator, "MaxPool", "AveragePool", "Add", "Concat", "Upsample"}
 
 
 def test_a_multiplier_in_the_netlist_is_an_error(monkeypatch):

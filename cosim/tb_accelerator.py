@@ -7,7 +7,7 @@ import cocotb
 import numpy as np
 
 from nomul.cosim.bfm import get_bytes, put_bytes, start
-from nomul.gen.spec.frames import ANSWER, END, Operation, Status, decode, encode
+from nomul.gen.spec.frames import ANSWER, END, RUN_NUMBERS, Operation, Status, decode, encode
 from nomul.gen.spec.registers import Region, address_of, word_bytes
 from nomul.sw.compiled import CompiledNetwork
 
@@ -30,7 +30,10 @@ def requests(compiled: CompiledNetwork, images: np.ndarray) -> list[tuple[Operat
     for name, value in compiled.registers().items():
         asked.append((Operation.WRITE, bytes([Region.REGISTERS]) + address_of(name).to_bytes(3, "little")
                       + value.to_bytes(4, "little")))
-    return asked + [(Operation.RUN, compiled.image_bytes(image)) for image in images]
+    for run, image in enumerate(images, start=1):
+        number = bytes([run % RUN_NUMBERS])
+        asked += [(Operation.START, number + compiled.image_bytes(image)), (Operation.FINISH, number)]
+    return asked
 
 
 @cocotb.test(timeout_time=1, timeout_unit="sec")
@@ -56,7 +59,7 @@ async def logits_equal_the_reference(dut, stall):
         assert frame is not None, f"damaged answer {answer.hex()}"
         assert frame[:2] == (sequence, operation | ANSWER)
         assert frame[2][0] == Status.OK, f"{operation.name} was answered with status {frame[2][0]}"
-        if operation is Operation.RUN:
+        if operation is Operation.FINISH:
             logits = np.frombuffer(frame[2][7:], "<i2")
             assert int.from_bytes(frame[2][5:7], "little") == logits.argmax()
             results.append(logits)

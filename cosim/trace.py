@@ -13,12 +13,13 @@ import numpy as np
 
 from nomul.cosim.differences import Difference, differing_bits, first_difference
 from nomul.gen.spec.config import Config
-from nomul.gen.spec.frames import Operation
+from nomul.gen.spec.frames import RUN_NUMBERS, Operation
 from nomul.gen.spec.registers import Region, word_bytes
 from nomul.sw import golden
 from nomul.sw.compiled import CompiledNetwork
-from nomul.sw.driver.board import Board
+from nomul.sw.driver.board import Board, finish_request
 from nomul.sw.driver.link import ByteLink
+from nomul.sw.driver.transport import Request
 from nomul.sw.lower_window import Place, lanes_of
 from nomul.sw.network import IntegerNetwork
 
@@ -66,13 +67,19 @@ class TracingBoard(Board):
         """
         # A network with a hash of its own: nobody will take it for `compiled`.
         self.push(replace(compiled, program=compiled.program[[0, -1]]))
+        run = self._registers()["RUN"]
         for image in codes:
-            self.write(Region.INPUT, 0, compiled.image_bytes(image))
+            *writes, start = self.start_requests(run + 1, compiled.image_bytes(image))
+            for request in writes:
+                self._transport.request(*request)
             trace = HardwareTrace({}, [])
             for name, following, descriptor in zip(compiled.steps, [*compiled.steps[1:], ""], compiled.program[:-1],
                                                    strict=True):
                 self.write(Region.PROGRAM, 0, descriptor.astype("<u4").tobytes())
-                answer = self._transport.request(Operation.RUN)
+                run += 1
+                self._transport.request(*start)
+                start = Request(Operation.START, bytes([(run + 1) % RUN_NUMBERS]))
+                answer = self._transport.request(*finish_request(run))
                 trace.cycles.append(int.from_bytes(answer[:4], "little"))
                 if name not in compiled.tensors:
                     trace.tensors[name] = np.frombuffer(answer, "<i2", offset=6).astype(np.int16)[:, None, None]

@@ -11,8 +11,9 @@ _MEANINGS = {
     Region.WEIGHTS: "weights: a word has the weights of one column for all lanes",
     Region.PARAMETERS: "parameters: a word has bias and multiplier of one output channel",
     Region.ACTIVATIONS: "activations: a word has `lanes` channels of one pixel",
-    Region.RESULTS: "network outputs, signed",
-    Region.INPUT: "write only: activation codes of the image in the order y, x, channel",
+    Region.RESULTS: "read only: cycles of the last run (2 words), index of the largest output, network outputs, signed",
+    Region.INPUT: "write only: activation codes of the image in the order y, x, channel; address bits 20 to 23 are the "
+                  "run's number",
 }
 
 

@@ -4,6 +4,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
+from nomul.gen.spec.frames import RUN_NUMBERS, RUNS_KEPT
 from nomul.gen.spec.registers import Region, word_bytes
 
 __all__ = ["HostBus"]
@@ -13,7 +14,8 @@ class HostBus(wiring.Signature):
     """Word accesses to the memory map of `nomul.gen.spec.registers`; the host side is the initiator.
 
     A write takes place in every cycle with `write_enable`. After a cycle with `read_enable`, `read_data` is valid in
-    the second cycle that follows (``READ_LATENCY``). While `busy`, only REGISTERS may be accessed.
+    the second cycle that follows (``READ_LATENCY``). While `busy`, only REGISTERS and INPUT may be accessed; while
+    `pending`, only REGISTERS.
 
     Members
     -------
@@ -24,9 +26,17 @@ class HostBus(wiring.Signature):
     read_enable : Out(1), read_data : In(bits)
         Words narrower than `bits` are in the low bits, the others 0.
     start : Out(1)
-        Strobe: run the program once. Ignored unless `loaded`.
+        Strobe, not while `pending`: run the program once. Ignored unless `loaded`.
+    run : Out(4)
+        Number of the last `start`, from the cycle after it.
+    pending : In(1)
+        From the cycle after `start` until the program begins.
     busy : In(1)
-        From the cycle after `start` until the run has ended.
+        From the cycle after `start` until all runs have ended.
+    result_run : Out(2)
+        Whose results, of the last four runs, are read.
+    result_count : In(32)
+        Register RESULT_COUNT.
     loaded : In(1)
         A network is loaded (register NETWORK is not 0).
     bad_frame : Out(1)
@@ -41,5 +51,6 @@ class HostBus(wiring.Signature):
             "region": Out(3), "address": Out(24),
             "write_enable": Out(1), "write_data": Out(self.bits),
             "read_enable": Out(1), "read_data": In(self.bits),
-            "start": Out(1), "busy": In(1), "loaded": In(1), "bad_frame": Out(1),
+            "start": Out(1), "run": Out(range(RUN_NUMBERS)), "pending": In(1), "busy": In(1),
+            "result_run": Out(range(RUNS_KEPT)), "result_count": In(32), "loaded": In(1), "bad_frame": Out(1),
         })

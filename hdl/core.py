@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, connect
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import DESCRIPTOR_WORDS
-from nomul.gen.spec.registers import INPUT_FIELDS, Region
+from nomul.gen.spec.registers import INPUT_FIELDS, INPUT_RUN_BIT, Region
 from nomul.hdl.activity import ActivityCounters
 from nomul.hdl.array_engine import ArrayEngine
 from nomul.hdl.bus import HostBus
@@ -87,16 +87,17 @@ class Core(wiring.Component):
             m.d.comb += read.addr.eq(vector.read_address)
         with m.Else():
             m.d.comb += read.addr.eq(bus.address)
-        with m.If(packer.write_enable):
-            m.d.comb += [write.addr.eq(packer.write_address), write.data.eq(packer.write_data), write.en.eq(-1)]
-        with m.Elif(array.busy):
+        # Engines cannot wait, the packer can.
+        with m.If(array.write_enable.any()):
             m.d.comb += [
                 write.addr.eq(array.write_address), write.data.eq(array.write_data), write.en.eq(array.write_enable),
             ]
-        with m.Elif(vector.busy):
+        with m.Elif(vector.write_enable):
+            m.d.comb += [write.addr.eq(vector.write_address), write.data.eq(vector.write_data), write.en.eq(-1)]
+        with m.Elif(packer.write_enable):
             m.d.comb += [
-                write.addr.eq(vector.write_address), write.data.eq(vector.write_data),
-                write.en.eq(vector.write_enable.replicate(config.lanes)),
+                write.addr.eq(packer.write_address), write.data.eq(packer.write_data), write.en.eq(-1),
+                packer.write_ready.eq(1),
             ]
         with m.Else():
             m.d.comb += [
@@ -104,22 +105,22 @@ class Core(wiring.Component):
                 write.en.eq(writing[Region.ACTIVATIONS].replicate(config.lanes)),
             ]
         m.d.comb += [
-            packer.byte_valid.eq(writing[Region.INPUT]), packer.byte_address.eq(bus.address),
-            packer.byte.eq(bus.write_data), packer.clear.eq(~registers.loaded),
+            packer.byte_valid.eq(writing[Region.INPUT]), packer.byte_address.eq(bus.address[:INPUT_RUN_BIT]),
+            packer.byte.eq(bus.write_data), packer.clear.eq(~registers.loaded), packer.hold.eq(~sequencer.input_free),
             *(Cat(packer.windows[name] for name in names).eq(getattr(registers, register.lower()))
               for register, names in INPUT_FIELDS.items()),
         ]
 
-        # Program. It begins when the image has been packed.
-        waiting = Signal()
+        # Program. It begins when the image has been packed, and the run before has ended.
+        running = sequencer.busy | results.busy
         with m.If(bus.start & bus.loaded):
-            m.d.sync += waiting.eq(1)
+            m.d.sync += bus.pending.eq(1)
         with m.If(sequencer.start):
-            m.d.sync += waiting.eq(0)
+            m.d.sync += bus.pending.eq(0)
         m.d.comb += [
-            bus.loaded.eq(registers.loaded), packer.flush.eq(waiting),
-            sequencer.start.eq(waiting & ~packer.busy),
-            bus.busy.eq(waiting | sequencer.busy | results.busy),
+            bus.loaded.eq(registers.loaded), packer.flush.eq(bus.pending),
+            sequencer.start.eq(bus.pending & ~packer.busy & ~running),
+            bus.busy.eq(bus.pending | running), bus.result_count.eq(registers.result_count),
             array.start.eq(sequencer.array_start), sequencer.array_busy.eq(array.busy),
             vector.start.eq(sequencer.vector_start), sequencer.vector_busy.eq(vector.busy),
             array.descriptor.eq(sequencer.descriptor), vector.descriptor.eq(sequencer.descriptor),
@@ -138,8 +139,10 @@ class Core(wiring.Component):
         # Results.
         connect(m, array.results, results.i)
         m.d.comb += [
-            results.i_group.eq(array.results_group), results.clear.eq(sequencer.start),
-            results.count.eq(sequencer.descriptor.channels), results.read_address.eq(bus.address),
+            results.i_group.eq(array.results_group), results.clear.eq(sequencer.start), results.run.eq(bus.run),
+            results.count.eq(sequencer.descriptor.channels),
+            results.finish.eq(sequencer.done), results.cycles.eq(sequencer.cycles),
+            results.read_run.eq(bus.result_run), results.read_address.eq(bus.address),
         ]
         read_data[Region.RESULTS] = results.read_data
 
@@ -147,8 +150,8 @@ class Core(wiring.Component):
         m.d.comb += [
             registers.address.eq(bus.address), registers.write_data.eq(bus.write_data),
             registers.write_enable.eq(writing[Region.REGISTERS]),
-            registers.busy.eq(bus.busy), registers.cycles.eq(sequencer.cycles), registers.top.eq(results.top),
-            registers.bad_frame.eq(bus.bad_frame),
+            registers.busy.eq(bus.busy), registers.run.eq(bus.run), registers.cycles.eq(sequencer.cycles),
+            registers.top.eq(results.top), registers.bad_frame.eq(bus.bad_frame),
         ]
         read_data[Region.REGISTERS] = registers.read_data
 

@@ -6,8 +6,8 @@ from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
-from nomul.gen.spec.frames import ANSWER, Operation, Status
-from nomul.gen.spec.registers import Region, address_of, depth, word_bytes
+from nomul.gen.spec.frames import ANSWER, RUNS_KEPT, Operation, Status
+from nomul.gen.spec.registers import INPUT_RUN_BIT, RESULT_HEADER, Region, depth, word_bytes
 from nomul.hdl.bus import HostBus
 from nomul.hdl.framing import HEADER, ReceivedFrame
 
@@ -15,9 +15,9 @@ __all__ = ["HostProcessor"]
 
 #: Payload bytes that name what a request is about, and how many of them each operation has.
 _SUBJECT = data.StructLayout({"region": 8, "address": 24, "count": 32})
-_SUBJECT_BYTES = {Operation.READ: 6, Operation.WRITE: 4, Operation.CHECKSUM: 8}
-#: Payload of the answer to RUN before the results: status, CYCLES, TOP.
-_RUN_ANSWER_BYTES = 1 + 4 + 2
+_SUBJECT_BYTES = {Operation.READ: 6, Operation.WRITE: 4, Operation.CHECKSUM: 8, Operation.START: 1, Operation.FINISH: 1}
+#: Of them, those that more payload may follow.
+_OPEN = (Operation.WRITE, Operation.START)
 
 
 class HostProcessor(wiring.Component):
@@ -25,6 +25,7 @@ class HostProcessor(wiring.Component):
 
     Whatever can be wrong with a request is found before anything is written. A write takes one cycle a byte and one
     a word, after one a word to find the length in words (there is no divider); a read one a byte and three a word.
+    Requests that a run does not allow wait for its end; that needs nobody.
 
     Parameters
     ----------
@@ -58,7 +59,6 @@ class HostProcessor(wiring.Component):
         # Sequence numbers.
         expected = Signal(8)
         answered = Signal()             # a request has been taken: `expected - 1` may be repeated
-        again = Signal()                # this request is a repetition
         nak_due, nak = Signal(), Signal()
 
         # Words of `subject.region` from `subject.address`, `subject.count` to go, are moved byte by byte.
@@ -67,7 +67,15 @@ class HostProcessor(wiring.Component):
         word = Signal(bus.signature.bits)
         index = Signal.like(size)
         last_byte, last_word = index == size - 1, subject.count == 1
-        results = Signal(range(config.result_words + 1))
+        # Runs. The number of a START or FINISH is where other requests have their region.
+        run, following, result_run = Signal.like(bus.run), Signal.like(bus.run), Signal.like(bus.result_run)
+        age = Signal.like(bus.run)      # how many runs have been started since
+        m.d.comb += [
+            run.eq(subject.region), following.eq(bus.run + 1), age.eq(bus.run - run),
+            bus.result_run.eq(Mux(request.operation == Operation.FINISH, result_run, bus.run)),
+        ]
+        image = subject.region == Region.INPUT
+        for_following = subject.address[INPUT_RUN_BIT:] == following
 
         # The byte at `position` of the payload is always there: the memory is asked for the next one in time.
         position = Signal.like(frame.address)
@@ -91,10 +99,10 @@ class HostProcessor(wiring.Component):
             m.d.sync += [status.eq(why), length.eq(1)]
             m.next = "Header"
 
-        def work_on(region: Region, address, count, *, word_size: int | None = None):
+        def work_on(region: Region, address, count):
             m.d.sync += [
                 subject.region.eq(region), subject.address.eq(address), subject.count.eq(count), index.eq(0),
-                size.eq(word_size or word_bytes(region, config)),
+                size.eq(word_bytes(region, config)),
             ]
 
         with m.FSM():
@@ -110,7 +118,7 @@ class HostProcessor(wiring.Component):
                 with m.Elif(frame.valid):
                     repeated = answered & (request.sequence == (expected - 1)[:8])
                     with m.If((request.operation == Operation.SYNC) | (request.sequence == expected) | repeated):
-                        m.d.sync += [expected.eq(request.sequence + 1), answered.eq(1), again.eq(repeated)]
+                        m.d.sync += [expected.eq(request.sequence + 1), answered.eq(1)]
                         m.next = "Dispatch"
                     with m.Else():
                         m.d.comb += frame.take.eq(1)
@@ -126,23 +134,21 @@ class HostProcessor(wiring.Component):
                         with m.Case(operation):
                             m.d.sync += size.eq(count)
                             m.next = "Subject"
-                            short = request.length < count
-                            with m.If(short if operation is Operation.WRITE else request.length != count):
+                            with m.If(request.length < count if operation in _OPEN else request.length != count):
                                 refuse(Status.BAD_LENGTH)
-                    with m.Case(Operation.RUN):
-                        work_on(Region.REGISTERS, address_of("RESULT_COUNT"), 1)
-                        m.next = "Fetch"
-                        with m.If(~bus.loaded):
-                            refuse(Status.NO_NETWORK)
                     with m.Default():
                         refuse(Status.BAD_OPERATION)
 
-            # What and where: READ, WRITE, CHECKSUM.
+            # What and where: READ, WRITE, CHECKSUM; which run: START, FINISH.
             with m.State("Subject"):
                 m.d.sync += Value.cast(subject).word_select(position[:3], 8).eq(frame.data)
                 m.d.comb += advance.eq(1)
                 with m.If(position == size - 1):
                     m.next = "Region"
+                    with m.If(request.operation == Operation.START):
+                        m.next = "Begin"
+                    with m.Elif(request.operation == Operation.FINISH):
+                        m.next = "Await"
             bytes_left = Signal(16)
             limit = Signal(range(max(depth(region, config) for region in Region) + 1))
             with m.State("Region"):
@@ -168,11 +174,14 @@ class HostProcessor(wiring.Component):
                 with m.If((request.operation == Operation.READ) & (subject.count >= config.frame_bytes)):
                     refuse(Status.BAD_LENGTH)
             with m.State("Measure"):
-                with m.If(bytes_left >= size):
+                reached = Mux(image, subject.address[:INPUT_RUN_BIT], subject.address) + subject.count
+                with m.If(bus.busy & ~image & (subject.region != Region.REGISTERS)):
+                    m.next = "Measure"
+                with m.Elif(bytes_left >= size):
                     m.d.sync += [bytes_left.eq(bytes_left - size), subject.count.eq(subject.count + 1)]
                 with m.Elif((bytes_left != 0) | (subject.count == 0)):
                     refuse(Status.BAD_LENGTH)
-                with m.Elif(subject.address + subject.count > limit):
+                with m.Elif(reached > limit):
                     refuse(Status.BAD_ADDRESS)
                 with m.Else():
                     with m.Switch(request.operation):
@@ -190,37 +199,48 @@ class HostProcessor(wiring.Component):
                 with m.If(last_byte):
                     m.next = "Write"
             with m.State("Write"):
-                m.d.comb += bus.write_enable.eq(1)
-                m.d.sync += [
-                    word.eq(0), index.eq(0),
-                    subject.address.eq(subject.address + 1), subject.count.eq(subject.count - 1),
-                ]
-                m.next = "Collect"
-                with m.If(last_word):
-                    m.next = "Header"
-                    with m.If(request.operation == Operation.RUN):
-                        m.next = "Start"
-
-            # RUN.
-            with m.State("Prepare"):
-                m.d.sync += [results.eq(word), word.eq(0)]
-                m.next = "Start"
-                with m.If(word > min(config.result_words, (config.frame_bytes - _RUN_ANSWER_BYTES) // 2)):
-                    refuse(Status.BAD_LENGTH)
-                with m.Elif(request.length > depth(Region.INPUT, config)):
-                    refuse(Status.BAD_ADDRESS)
-                with m.Elif(again):         # layers may have overwritten the image, but the results are still there
-                    m.next = "Run"
-                with m.Elif(request.length != 0):
-                    work_on(Region.INPUT, 0, request.length)
+                with m.If(~(image & for_following & bus.pending)):
+                    m.d.comb += bus.write_enable.eq(~image | for_following)
+                    m.d.sync += [
+                        word.eq(0), index.eq(0),
+                        subject.address.eq(subject.address + 1), subject.count.eq(subject.count - 1),
+                    ]
                     m.next = "Collect"
+                    with m.If(last_word):
+                        m.next = "Header"
+                        with m.If(request.operation == Operation.START):
+                            m.next = "Start"
+
+            # START.
+            with m.State("Begin"):
+                with m.If(~bus.loaded):
+                    refuse(Status.NO_NETWORK)
+                with m.Elif(request.length > depth(Region.INPUT, config) + _SUBJECT_BYTES[Operation.START]):
+                    refuse(Status.BAD_ADDRESS)
+                with m.Elif(run != following):      # begun before
+                    m.next = "Header"
+                with m.Elif(~bus.pending):
+                    work_on(Region.INPUT, following << INPUT_RUN_BIT, request.length - _SUBJECT_BYTES[Operation.START])
+                    m.next = "Collect"
+                    with m.If(request.length == _SUBJECT_BYTES[Operation.START]):
+                        m.next = "Start"
             with m.State("Start"):
                 m.d.comb += bus.start.eq(1)
-                m.next = "Run"
-            with m.State("Run"):
-                with m.If(~bus.busy):
-                    work_on(Region.REGISTERS, address_of("CYCLES"), 1)
-                    m.d.sync += length.eq((results << 1) + _RUN_ANSWER_BYTES)
+                m.d.sync += bus.run.eq(following)
+                m.next = "Header"
+
+            # FINISH.
+            with m.State("Await"):
+                with m.If(~bus.loaded):
+                    refuse(Status.NO_NETWORK)
+                with m.Elif(age >= RUNS_KEPT):
+                    refuse(Status.BAD_RUN)
+                with m.Elif(bus.result_count > min(config.result_words, (config.frame_bytes - 1) // 2 - RESULT_HEADER)):
+                    refuse(Status.BAD_LENGTH)
+                with m.Elif(~(((age == 0) & bus.busy) | ((age == 1) & bus.pending))):
+                    words = bus.result_count + RESULT_HEADER
+                    work_on(Region.RESULTS, 0, words)
+                    m.d.sync += [result_run.eq(run), length.eq((words << 1) + 1)]
                     m.next = "Header"
 
             # Words to the answer, or to the checksum before it.
@@ -233,8 +253,6 @@ class HostProcessor(wiring.Component):
             with m.State("Latch"):
                 m.d.sync += word.eq(bus.read_data)
                 m.next = "Bytes"
-                with m.If((request.operation == Operation.RUN) & ~answering):
-                    m.next = "Prepare"
             with m.State("Bytes"):
                 m.d.comb += [payload.payload.eq(word), payload.valid.eq(answering), crc.valid.eq(~answering)]
                 with m.If(payload.ready | ~answering):
@@ -251,14 +269,6 @@ class HostProcessor(wiring.Component):
                 with m.If(~answering):
                     m.d.sync += [word.eq(crc.crc), size.eq(4), subject.count.eq(1), index.eq(0), length.eq(5)]
                     m.next = "Header"
-                with m.Elif((request.operation == Operation.RUN) & (subject.region == Region.REGISTERS)):
-                    m.next = "Fetch"
-                    with m.If(subject.address == address_of("CYCLES") + 1):
-                        work_on(Region.REGISTERS, address_of("TOP"), 1, word_size=2)
-                    with m.Elif(results != 0):
-                        work_on(Region.RESULTS, 0, results)
-                    with m.Else():
-                        m.next = "Done"
 
             # The answer.
             with m.State("Header"):
@@ -272,7 +282,7 @@ class HostProcessor(wiring.Component):
                     m.next = "Done"
                     with m.If(length != 1):
                         m.next = "Bytes"
-                        with m.If((request.operation == Operation.READ) | (request.operation == Operation.RUN)):
+                        with m.If((request.operation == Operation.READ) | (request.operation == Operation.FINISH)):
                             m.next = "Fetch"
             with m.State("Done"):
                 m.d.comb += frame.take.eq(~nak)

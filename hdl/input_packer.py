@@ -19,8 +19,9 @@ class InputPacker(wiring.Component):
 
     Windows follow each other from address 0 upwards, each in as many words as its taps need; taps outside the image,
     and lanes beyond the last tap, hold the pad code. A window of one pixel leaves the image as it is. Throughput: a tap
-    a cycle, behind the bytes that they come from. Byte 0 starts a new image at any time. Other bytes come in order; one
-    whose address is not the next is ignored, so the link may send a piece of an image twice.
+    a cycle, behind the bytes that they come from, while nothing else is written. Byte 0 starts a new image at any time.
+    Other bytes come in order; one whose address is not the next is ignored, so the link may send a piece of an image
+    twice.
 
     Parameters
     ----------
@@ -34,6 +35,8 @@ class InputPacker(wiring.Component):
     windows : In(DESCRIPTOR)
         Where the windows lie: the fields of `nomul.gen.spec.registers.INPUT_FIELDS`, for a map whose words are bytes.
         Stable from an image's byte 0 until it is packed.
+    hold : In(1)
+        The words of the image before are still read: write none.
     flush : In(1)
         No more bytes will come: take those that are missing as they are in the memory.
     clear : In(1)
@@ -41,15 +44,18 @@ class InputPacker(wiring.Component):
     busy : Out(1)
         From byte 0 until the last word has been written.
     write_enable : Out(1), write_address : Out(20), write_data : Out(lanes × unsigned(A))
-        Activation memory, whole words.
+        Activation memory, whole words; all three stay until `write_ready`.
+    write_ready : In(1)
+        The word is written.
     """
 
     def __init__(self, config: Config):
         self._config = config
         super().__init__({
             "byte_valid": In(1), "byte_address": In(24), "byte": In(8), "windows": In(DESCRIPTOR),
-            "flush": In(1), "clear": In(1), "busy": Out(1), "write_enable": Out(1), "write_address": Out(ADDRESS_BITS),
-            "write_data": Out(data.ArrayLayout(config.activation_bits, config.lanes)),
+            "hold": In(1), "flush": In(1), "clear": In(1), "busy": Out(1),
+            "write_enable": Out(1), "write_address": Out(ADDRESS_BITS),
+            "write_data": Out(data.ArrayLayout(config.activation_bits, config.lanes)), "write_ready": In(1),
         })
 
     def elaborate(self, platform):
@@ -84,8 +90,11 @@ class InputPacker(wiring.Component):
         asked, given = Signal(tap), Signal(tap)
         address = Signal(ADDRESS_BITS)
         there = asked.outside | self.flush | (address < received)
-        go = Signal()
-        m.d.comb += [go.eq(~reading | there), read.addr.eq(address), window.advance.eq(walking & go & window_end)]
+        go, stall = Signal(), Signal()
+        m.d.comb += [
+            stall.eq(self.write_enable & ~self.write_ready), go.eq((~reading | there) & ~stall & ~self.hold),
+            read.addr.eq(address), read.en.eq(~stall), window.advance.eq(walking & go & window_end),
+        ]
         with m.If(go):
             m.d.sync += [
                 reading.eq(walking), address.eq(window.address + offset),
@@ -103,10 +112,13 @@ class InputPacker(wiring.Component):
             with m.If(window_end & window.last):
                 m.d.sync += walking.eq(0)
 
-        m.d.sync += [packing.eq(reading & there), given.eq(asked), self.write_enable.eq(packing & given.word_end)]
-        with m.If(self.write_enable):
-            m.d.sync += self.write_address.eq(self.write_address + 1)
-        with m.If(packing):
+        with m.If(~stall):
+            m.d.sync += [
+                packing.eq(reading & there & ~self.hold), given.eq(asked),
+                self.write_enable.eq(packing & given.word_end),
+                self.write_address.eq(self.write_address + self.write_enable),
+            ]
+        with m.If(packing & ~stall):
             for n in range(config.lanes):
                 with m.If(given.lane == n):
                     m.d.sync += self.write_data[n].eq(Mux(given.outside, windows.pad_code, read.data))

@@ -26,8 +26,8 @@ class RegisterBlock(wiring.Component):
     -------
     address : In, write_enable : In(1), write_data : In(32), read_data : Out(32)
         Word access; `read_data` in the cycle after `address`.
-    busy : In(1), cycles : In(32), cycles_... : In(32), top : In(32)
-        Shown in STATUS, CYCLES, CYCLES_... and TOP.
+    busy : In(1), run : In(32), cycles : In(32), cycles_... : In(32), top : In(32)
+        Shown in STATUS, RUN, CYCLES, CYCLES_... and TOP.
     bad_frame : In(1)
         Strobe, counted by FRAME_ERRORS.
     loaded : Out(1)
@@ -40,7 +40,7 @@ class RegisterBlock(wiring.Component):
         self._config = config
         super().__init__({
             "address": In(range(len(REGISTERS))), "write_enable": In(1), "write_data": In(32), "read_data": Out(32),
-            "busy": In(1), "top": In(32), "bad_frame": In(1), "loaded": Out(1),
+            "busy": In(1), "run": In(32), "top": In(32), "bad_frame": In(1), "loaded": Out(1),
             **{name: In(32) for name in _CYCLES},
             **{register.name.lower(): Out(32) for register in REGISTERS if register.writable},
         })
@@ -57,6 +57,7 @@ class RegisterBlock(wiring.Component):
             "config_high": digest >> 32,
             "status": Cat(status[bit] for bit in sorted(status)),
             **{name: getattr(self, name) for name in _CYCLES},
+            "run": self.run,
             "top": self.top,
             "frame_errors": frame_errors,
         }

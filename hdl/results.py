@@ -1,13 +1,16 @@
-"""Keeps the network's outputs for the host, and finds the largest."""
+"""Keeps what came of the last runs for the host: cycles, the network's outputs, and which is the largest."""
 
 import numpy as np
-from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.hdl import Array, Cat, Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
 from nomul.gen.spec.config import Config
+from nomul.gen.spec.frames import RUNS_KEPT
 from nomul.gen.spec.program import RESULT_BITS
+from nomul.gen.spec.registers import RESULT_HEADER
 
 __all__ = ["ResultCollector"]
 
@@ -16,7 +19,8 @@ class ResultCollector(wiring.Component):
     """Stores channel ``group · columns + column`` in the result word of that number, and finds the largest.
 
     Throughput: one channel a cycle, so a group in ``columns + 1`` cycles; one with channels beyond `count`
-    ends early. Groups come in rising order; of equal results the lowest index stays on top.
+    ends early. Groups come in rising order; of equal results the lowest index stays on top. The words of a run are
+    those of `nomul.gen.spec.registers.Region.RESULTS`.
 
     Parameters
     ----------
@@ -25,35 +29,42 @@ class ResultCollector(wiring.Component):
 
     Members
     -------
-    clear : In(1)
-        Strobe, only while not busy: forget the largest result (`top` becomes 0). Result words stay.
+    clear : In(1), run : In(2)
+        Strobe, only while not busy: a new run, of this number. Forget the largest result (`top` becomes 0).
+    finish : In(1), cycles : In(32)
+        Strobe: the run has ended. Write how many cycles it took, which are stable from the next cycle on, and `top`.
     i : In(stream of columns × signed(17))
         Results of a group of channels; the low 16 bits are kept.
     i_group, count : In(10), In(12)
         Number of the group; how many channels the layer has. Taken with the payload.
     busy : Out(1)
-        Storing; from the cycle after a transfer.
+        Storing; from the cycle after a transfer or `finish`.
     top : Out(12)
         Index of the largest result since `clear`.
-    read_address : In(12), read_data : Out(16)
-        Result memory for the host, data one cycle after the address.
+    read_run : In(2), read_address : In(13), read_data : Out(16)
+        Result words of one of the last runs, data one cycle after the address.
     """
 
     def __init__(self, config: Config):
         self._config = config
         super().__init__({
-            "clear": In(1), "busy": Out(1),
+            "clear": In(1), "run": In(range(RUNS_KEPT)), "finish": In(1), "cycles": In(32), "busy": Out(1),
             "i": In(stream.Signature(data.ArrayLayout(signed(RESULT_BITS + 1), config.columns))),
             "i_group": In(10), "count": In(12),
-            "top": Out(12), "read_address": In(12), "read_data": Out(RESULT_BITS),
+            "top": Out(12), "read_run": In(range(RUNS_KEPT)), "read_address": In(13), "read_data": Out(RESULT_BITS),
         })
 
     def elaborate(self, platform):
         m = Module()
         columns = self._config.columns
-        m.submodules.memory = memory = Memory(shape=RESULT_BITS, depth=self._config.result_words, init=[])
+        bits = ceil_log2(self._config.result_words + RESULT_HEADER)
+        m.submodules.memory = memory = Memory(shape=RESULT_BITS, depth=RUNS_KEPT << bits, init=[])
         write, read = memory.write_port(), memory.read_port()
-        m.d.comb += [read.addr.eq(self.read_address), self.read_data.eq(read.data)]
+        run, word = Signal.like(self.run), Signal(bits)
+        m.d.comb += [
+            read.addr.eq(Cat(self.read_address[:bits], self.read_run)), self.read_data.eq(read.data),
+            write.addr.eq(Cat(word, run)),
+        ]
 
         values = Signal(data.ArrayLayout(signed(RESULT_BITS), columns))     # the next one first
         column = Signal(range(columns))
@@ -62,22 +73,31 @@ class ResultCollector(wiring.Component):
         inside = channel < count
 
         best = Signal(signed(RESULT_BITS))
-        found = Signal()
-        m.d.comb += [
-            self.i.ready.eq(~self.busy),
-            write.addr.eq(channel), write.data.eq(values[0]), write.en.eq(self.busy & inside),
-        ]
+        storing, finishing, found = Signal(), Signal(), Signal()
+        header = Signal(range(RESULT_HEADER))
+        m.d.comb += [self.i.ready.eq(~self.busy), self.busy.eq(storing | finishing)]
         with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [self.busy.eq(1), column.eq(0), group.eq(self.i_group), count.eq(self.count)]
+            m.d.sync += [storing.eq(1), column.eq(0), group.eq(self.i_group), count.eq(self.count)]
             m.d.sync += [values[n].eq(self.i.payload[n]) for n in range(columns)]
-        with m.If(self.busy):
+        with m.If(storing):
+            m.d.comb += [word.eq(channel + RESULT_HEADER), write.data.eq(values[0]), write.en.eq(inside)]
             m.d.sync += [column.eq(column + 1), values.as_value().eq(values.as_value()[RESULT_BITS:])]
             with m.If(~inside | (column == columns - 1)):
-                m.d.sync += self.busy.eq(0)
+                m.d.sync += storing.eq(0)
             with m.If(inside & (~found | (values[0] > best))):
                 m.d.sync += [found.eq(1), best.eq(values[0]), self.top.eq(channel)]
+        with m.Elif(finishing):
+            m.d.comb += [
+                word.eq(header), write.en.eq(1),
+                write.data.eq(Array([self.cycles[:16], self.cycles[16:], self.top])[header]),
+            ]
+            m.d.sync += header.eq(header + 1)
+            with m.If(header == RESULT_HEADER - 1):
+                m.d.sync += [header.eq(0), finishing.eq(0)]
+        with m.If(self.finish):
+            m.d.sync += finishing.eq(1)
         with m.If(self.clear):
-            m.d.sync += [found.eq(0), self.top.eq(0)]
+            m.d.sync += [found.eq(0), self.top.eq(0), run.eq(self.run)]
         return m
 
     @staticmethod

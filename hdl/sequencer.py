@@ -30,6 +30,10 @@ class Sequencer(wiring.Component):
         The engines.
     executing : Out(1)
         One of them is at work.
+    done : Out(1)
+        Strobe: the last cycle of `busy`.
+    input_free : Out(1)
+        Nothing reads the image any more: low from `start` until a layer with `frees_input`, or the program, has ended.
     """
 
     def __init__(self, config: Config):
@@ -39,7 +43,7 @@ class Sequencer(wiring.Component):
             "program_address": Out(range(self._depth)), "program_data": In(32),
             "descriptor": Out(DESCRIPTOR),
             "array_start": Out(1), "array_busy": In(1), "vector_start": Out(1), "vector_busy": In(1),
-            "executing": Out(1),
+            "executing": Out(1), "done": Out(1), "input_free": Out(1, init=1),
         })
 
     def elaborate(self, platform):
@@ -57,7 +61,9 @@ class Sequencer(wiring.Component):
         with m.FSM() as fsm:
             with m.State("Idle"):
                 with m.If(self.start):
-                    m.d.sync += [self.program_address.eq(0), self.cycles.eq(0), left.eq(DESCRIPTOR_WORDS)]
+                    m.d.sync += [
+                        self.program_address.eq(0), self.cycles.eq(0), left.eq(DESCRIPTOR_WORDS), self.input_free.eq(0),
+                    ]
                     m.next = "Fetch"
             with m.State("Fetch"):
                 with m.If(left != 0):
@@ -75,10 +81,13 @@ class Sequencer(wiring.Component):
                     with m.Case(Opcode.VECTOR):
                         m.d.comb += self.vector_start.eq(1)
                     with m.Default():
+                        m.d.comb += self.done.eq(1)
+                        m.d.sync += self.input_free.eq(1)
                         m.next = "Idle"
             with m.State("Execute"):
                 m.d.comb += self.executing.eq(1)
                 with m.If(~self.array_busy & ~self.vector_busy):
+                    m.d.sync += self.input_free.eq(self.input_free | self.descriptor.frees_input)
                     m.next = "Fetch"
         m.d.comb += self.busy.eq(~fsm.ongoing("Idle"))
         return m

@@ -138,7 +138,8 @@ def _lane_plan(layer: ArrayLayer, segments: Segments, config: Config) -> LanePla
 def place_tensors(network: IntegerNetwork, config: Config) -> Places:
     """Where each tensor but the logits lies; the input at 0, where the hardware packs images.
 
-    A sum takes the place of an operand that nobody reads after it.
+    Nothing else lies there, if the memory is large enough, so that an image is packed while the one before is run. A
+    sum takes the place of an operand that nobody reads after it.
     """
     tensors, segments = dict(list(network.tensors.items())[:-1]), channel_segments(network)
     steps = {name: step for step, name in enumerate(tensors)}
@@ -148,7 +149,11 @@ def place_tensors(network: IntegerNetwork, config: Config) -> Places:
     words = {name: words_of(segments[name], config.lanes) * tensor.height * tensor.width
              for name, tensor in tensors.items()}
     operands = {layer.name: layer.inputs for layer in network.layers if isinstance(layer, Add)}
-    bases = plan([Buffer(name, words[name], steps[name], last[name], operands.get(name, ())) for name in tensors])
+    for reserved in (True, False):
+        lives = last | {"input": len(network.layers)} if reserved else last
+        bases = plan([Buffer(name, words[name], steps[name], lives[name], operands.get(name, ())) for name in tensors])
+        if max(bases[name] + words[name] for name in tensors) <= config.activation_words:
+            break
     for name in tensors:
         _check_fits("activation_words", bases[name] + words[name], config.activation_words, name)
     return {name: place(tensor, bases[name], segments[name], config.lanes) for name, tensor in tensors.items()}
@@ -161,6 +166,7 @@ def emit(network: IntegerNetwork, places: Places,
     steps: list[str] = []
     weights = [np.zeros((0, word_bytes(Region.WEIGHTS, config)), np.uint8)]
     parameters = [np.zeros((0, word_bytes(Region.PARAMETERS, config)), np.uint8)]
+    freeing = _freeing_layer(network, places)
     for layer in network.layers:
         sources = [network.tensors[name] for name in layer.inputs]
         placed = [places[name] for name in layer.inputs]
@@ -172,10 +178,11 @@ def emit(network: IntegerNetwork, places: Places,
                 parameters.append(lowered.parameters)
                 _check_fits("weight_words", sum(map(len, weights)), config.weight_words, layer.name)
                 _check_fits("parameter_words", sum(map(len, parameters)), config.parameter_words, layer.name)
-                program.append(pack(**lowered.descriptor, **bases))
+                descriptors = [lowered.descriptor | bases]
             else:
-                program += [pack(**fields)
-                            for fields in lower_vector(layer, sources, placed, places[layer.name], config)]
+                descriptors = lower_vector(layer, sources, placed, places[layer.name], config)
+            descriptors[-1]["frees_input"] = layer.name == freeing
+            program += [pack(**fields) for fields in descriptors]
         except (WeightError, ProgramError) as error:
             raise CompileError(f"layer {layer.name!r}: {error}") from None
         steps += [layer.name] * (len(program) - len(steps))
@@ -183,6 +190,16 @@ def emit(network: IntegerNetwork, places: Places,
     _check_fits("result_words", network.classes, config.result_words, network.layers[-1].name)
     program.append(pack(opcode=Opcode.END))
     return np.array(program, dtype=np.uint32), steps, np.concatenate(weights), np.concatenate(parameters)
+
+
+def _freeing_layer(network: IntegerNetwork, places: Places) -> str:
+    """The layer after which the next image may be packed: the last that reads this one, or the last of all."""
+    def end(name: str) -> int:
+        place = places[name]
+        return place["base"] + place["channel_words"] * place["height"] * place["width"]
+    if any(place["base"] < end("input") for name, place in places.items() if name != "input"):
+        return network.layers[-1].name
+    return next((layer.name for layer in reversed(network.layers) if "input" in layer.inputs), network.layers[0].name)
 
 
 def _check_fits(field: str, needed: int, available: int, layer: str) -> None:

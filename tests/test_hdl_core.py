@@ -60,6 +60,9 @@ class Host:
         self.ctx.set(self.bus.start, 1)
         await self.ctx.tick()
         self.ctx.set(self.bus.start, 0)
+        run = self.ctx.get(self.bus.run) + 1
+        self.ctx.set(self.bus.run, run % 16)
+        self.ctx.set(self.bus.result_run, run % 4)
         while self.ctx.get(self.bus.busy):
             await self.ctx.tick()
 
@@ -75,10 +78,10 @@ def run_core(config, network, images):
         await host.load(compiled)
         for image in images:
             await host.run(compiled.image_bytes(image))
-            logits = [await host.read(Region.RESULTS, n) for n in range(compiled.classes)]
-            top = await host.read(Region.REGISTERS, address_of("TOP"))
-            cycles = await host.read(Region.REGISTERS, address_of("CYCLES"))
-            answers.append((np.array(logits, np.uint16).astype(np.int16), top, cycles))
+            low, high, top, *logits = [await host.read(Region.RESULTS, n) for n in range(3 + compiled.classes)]
+            assert top == await host.read(Region.REGISTERS, address_of("TOP"))
+            assert low | high << 16 == await host.read(Region.REGISTERS, address_of("CYCLES"))
+            answers.append((np.array(logits, np.uint16).astype(np.int16), top, low | high << 16))
 
     simulate(dut, bench, limit=2_000_000)
     return answers

@@ -1,7 +1,9 @@
 # amaranth: UnusedElaboratable=no
 import random
 import re
+import sys
 import zlib
+from dataclasses import replace
 
 import pytest
 from amaranth.back import rtlil
@@ -19,6 +21,8 @@ CONFIG = Config(name="test", lanes=4, columns=2, operators=("l1",), activation_b
                 image_bytes=80, result_words=8, frame_bytes=64)
 NAK = (Operation.NAK | ANSWER, b"\0")
 OK = bytes([Status.OK])
+#: How long the stand-in for the core is at work: longer than the link needs for a short request.
+RUN_CYCLES = 400
 
 
 def results_of(image):
@@ -35,6 +39,7 @@ class Device:
 
     def __init__(self, line, stall=0.0):
         self.memory = {}            # (region, address): word
+        self.kept = [{} for _ in range(4)]  # result words of the last runs
         self.writes = 0
         self.bad_frames = 0
         self.starts = 0
@@ -45,7 +50,7 @@ class Device:
         async def put(ctx):
             await stream_put(ctx, dut.rx, line, stall=stall, seed=1)
             quiet = 0
-            while quiet < 400:
+            while quiet < 2 * RUN_CYCLES + 400:
                 length = len(self.answers)
                 await ctx.tick()
                 quiet = quiet + 1 if length == len(self.answers) else 0
@@ -57,25 +62,35 @@ class Device:
                 self.answers += bytes(await stream_get(ctx, dut.tx, 1, stall=stall, seed=seed))
 
         async def respond(ctx):
-            delayed, busy = (0, 0), 0
+            delayed, busy, pending, at_work, words = (0, 0), 0, False, 0, []
             while True:
-                _, _, region, address, write, data, read, start, bad = await ctx.tick().sample(
+                _, _, region, address, write, data, read, start, bad, run, result_run = await ctx.tick().sample(
                     bus.region, bus.address, bus.write_enable, bus.write_data, bus.read_enable, bus.start,
-                    bus.bad_frame)
-                assert not busy or not (write or read), "an access while the core runs"
+                    bus.bad_frame, bus.run, bus.result_run)
+                if write or read:
+                    self._check_access(region, result_run, run, busy, pending)
                 if write:
                     self.writes += 1
                     assert data < 1 << 8 * word_bytes(Region(region), CONFIG)
-                    self.memory[region, address] = data
-                delayed = (delayed[1], self.memory.get((region, address), 0) if read else random.getrandbits(32))
+                    assert region != Region.INPUT or address >> 20 == (run + 1) % 16
+                    self.memory[region, address & 0xFFFFF] = data
+                word = self.kept[result_run].get(address, 0) if region == Region.RESULTS \
+                    else self.memory.get((region, address), 0)
+                delayed = (delayed[1], word if read else random.getrandbits(32))
                 ctx.set(bus.read_data, delayed[0])
                 self.bad_frames += bad
+                if busy == 1:
+                    self.kept[at_work % 4] |= dict(enumerate(words))
                 busy = max(busy - 1, 0)
                 if start:
+                    assert not pending, "a start while another waits"
+                    pending = True
                     self.starts += 1
-                    self._run()
-                    busy = 30
-                ctx.set(bus.busy, busy > 0)
+                if pending and not busy:
+                    pending, busy, at_work, words = False, RUN_CYCLES, ctx.get(bus.run), self._results()
+                ctx.set(bus.busy, busy > 0 or pending)
+                ctx.set(bus.pending, pending)
+                ctx.set(bus.result_count, self.register("RESULT_COUNT"))
                 ctx.set(bus.loaded, any(self.register(name) for name in ("NETWORK_LOW", "NETWORK_HIGH")))
 
         simulate(dut, put, background=[get, respond])
@@ -83,16 +98,25 @@ class Device:
     def register(self, name):
         return self.memory.get((Region.REGISTERS, address_of(name)), 0)
 
-    def _run(self):
-        image = [self.memory.get((Region.INPUT, n), 0) for n in range(depth(Region.INPUT, CONFIG))]
-        results = results_of(image)
-        for n, value in enumerate(results):
-            self.memory[Region.RESULTS, n] = value & 0xFFFF
-        self.memory[Region.REGISTERS, address_of("CYCLES")] = 17
-        self.memory[Region.REGISTERS, address_of("TOP")] = results.index(max(results))
+    @staticmethod
+    def _check_access(region, result_run, run, busy, pending):
+        """What `HostBus` says of accesses while a run is pending or at work."""
+        if region == Region.RESULTS:
+            unfinished = ([run] if pending or busy else []) + ([run - 1] if pending and busy else [])
+            assert result_run not in [number % 4 for number in unfinished], "results of a run that has not ended"
+        elif region != Region.REGISTERS:
+            assert not pending, "an access while a run is pending"
+            assert region == Region.INPUT or not busy, "an access while a run is at work"
+
+    def _results(self):
+        results = results_of([self.memory.get((Region.INPUT, n), 0) for n in range(depth(Region.INPUT, CONFIG))])
+        return [17, 0, results.index(max(results)), *(value & 0xFFFF for value in results)]
 
     def bytes_of(self, region):
         size = word_bytes(region, CONFIG)
+        if region == Region.RESULTS:    # of the run that has been started last
+            words = self.kept[self.starts % 4]
+            return b"".join(words.get(n, 0).to_bytes(size, "little") for n in range(depth(region, CONFIG)))
         return b"".join(self.memory.get((region, n), 0).to_bytes(size, "little") for n in range(depth(region, CONFIG)))
 
 
@@ -178,7 +202,11 @@ REFUSED = [
     (checksum(Region.WEIGHTS, 0, 0), Status.BAD_LENGTH),
     ((Operation.CHECKSUM, bytes(7)), Status.BAD_LENGTH),
     ((9, b""), Status.BAD_OPERATION),
-    ((Operation.RUN, b"image"), Status.NO_NETWORK),
+    ((Operation.START, b""), Status.BAD_LENGTH),
+    ((Operation.FINISH, b""), Status.BAD_LENGTH),
+    ((Operation.FINISH, b"ab"), Status.BAD_LENGTH),
+    ((Operation.START, b"\1image"), Status.NO_NETWORK),
+    ((Operation.FINISH, b"\0"), Status.NO_NETWORK),
 ]
 
 
@@ -189,36 +217,96 @@ def test_impossible_requests_are_refused_and_write_nothing():
     assert device.writes == device.starts == 0
 
 
-@pytest.mark.parametrize("stall", [0.0, 0.3])
-def test_run_answers_cycles_top_and_results(stall):
-    image = bytes(range(50))
-    answers, device = ask(register("NETWORK_HIGH", 5), register("RESULT_COUNT", 3), (Operation.RUN, image), stall=stall)
+def start(run, image=b""):
+    return Operation.START, bytes([run]) + image
+
+
+def finish(run):
+    return Operation.FINISH, bytes([run])
+
+
+def input_write(run, address, content):
+    return write(Region.INPUT, run << 20 | address, content)
+
+
+def answer_of(image, count):
     results = results_of(image)
-    assert answers[2] == OK + (17).to_bytes(4, "little") + results.index(max(results)).to_bytes(2, "little") \
-        + b"".join(value.to_bytes(2, "little", signed=True) for value in results)
+    return OK + (17).to_bytes(4, "little") + results.index(max(results)).to_bytes(2, "little") \
+        + b"".join(value.to_bytes(2, "little", signed=True) for value in results[:count])
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.3])
+def test_finish_answers_cycles_top_and_results(stall):
+    image = bytes(range(50))
+    answers, device = ask(register("NETWORK_HIGH", 5), register("RESULT_COUNT", 3), start(1, image), finish(1),
+                          stall=stall)
+    assert answers[2:] == [OK, answer_of(image, 3)]
     assert device.bytes_of(Region.INPUT) == image + bytes(30)
     assert device.starts == 1
 
 
-def test_run_without_payload_runs_the_image_that_was_written_in_pieces():
+def test_start_without_an_image_takes_the_one_that_was_written_in_pieces():
     image = random.Random(1).randbytes(80)
-    answers, device = ask(register("NETWORK_LOW", 1), register("RESULT_COUNT", 1), write(Region.INPUT, 0, image[:50]),
-                          write(Region.INPUT, 50, image[50:]), (Operation.RUN, b""))
+    answers, device = ask(register("NETWORK_LOW", 1), register("RESULT_COUNT", 1), input_write(1, 0, image[:50]),
+                          input_write(1, 50, image[50:]), start(1), finish(1))
     assert device.bytes_of(Region.INPUT) == image
-    assert answers[-1][7:] == results_of(image)[0].to_bytes(2, "little", signed=True)
+    assert answers[-1] == answer_of(image, 1)
 
 
-def test_run_with_no_results_to_report_answers_cycles_and_top():
-    answers, _ = ask(register("NETWORK_LOW", 1), (Operation.RUN, b"\1"))
+def test_finish_with_no_results_to_report_answers_cycles_and_top():
+    answers, _ = ask(register("NETWORK_LOW", 1), start(1, b"\1"), finish(1))
     assert answers[-1] == OK + (17).to_bytes(4, "little") + (2).to_bytes(2, "little")
 
 
 @pytest.mark.parametrize("count", [9, 1 << 31])
-def test_run_with_more_results_than_there_are_is_refused_before_the_image_is_written(count):
-    answers, device = ask(register("NETWORK_LOW", 1), register("RESULT_COUNT", count), (Operation.RUN, b"abc"))
-    assert answers[-1] == bytes([Status.BAD_LENGTH])
+def test_finish_with_more_results_than_there_are_is_refused(count):
+    answers, _ = ask(register("NETWORK_LOW", 1), register("RESULT_COUNT", count), start(1, b"abc"), finish(1))
+    assert answers[-2:] == [OK, bytes([Status.BAD_LENGTH])]
+
+
+def test_an_image_longer_than_its_memory_is_refused_before_it_is_written(monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "CONFIG", replace(CONFIG, image_bytes=62))
+    answers, device = ask(register("NETWORK_LOW", 1), start(1, bytes(63)))
+    assert answers[-1] == bytes([Status.BAD_ADDRESS])
     assert device.starts == 0
-    assert device.bytes_of(Region.INPUT) == bytes(80)
+    assert device.bytes_of(Region.INPUT) == bytes(62)
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.2])
+def test_results_of_a_run_are_fetched_while_the_next_is_at_work_and_one_more_waits(stall):
+    images = [random.Random(n).randbytes(20) for n in range(1, 20)]
+    requests = [register("NETWORK_LOW", 1), register("RESULT_COUNT", 3), start(1, images[0])]
+    for run in range(2, 20):    # past number 15
+        requests += [input_write(run % 16, 0, images[run - 1]), start(run % 16), finish((run - 1) % 16)]
+    answers, device = ask(*requests, finish(19 % 16), stall=stall)
+    assert answers[5::3] + answers[-1:] == [answer_of(image, 3) for image in images]
+    assert device.starts == 19
+
+
+def test_only_the_results_of_the_last_four_runs_are_there():
+    asked = [finish(run) for run in (5, 4, 3, 2, 1, 0, 6, 15)]
+    answers, _ = ask(register("NETWORK_LOW", 1), register("RESULT_COUNT", 3),
+                     *(start(run, bytes([run])) for run in range(1, 6)), *asked)
+    bad = bytes([Status.BAD_RUN])
+    assert answers[7:] == [*(answer_of(bytes([run]), 3) for run in (5, 4, 3, 2)), *[bad] * 4]
+
+
+def test_a_start_and_an_image_of_another_run_than_the_next_change_nothing():
+    answers, device = ask(register("NETWORK_LOW", 1), register("RESULT_COUNT", 3), start(1, b"abc"), start(1, b"xyz"),
+                          start(0, b"xyz"), start(3, b"xyz"), input_write(1, 0, b"xyz"), input_write(4, 0, b"xyz"),
+                          finish(1))
+    assert answers[2:] == [*[OK] * 6, answer_of(b"abc", 3)]
+    assert device.starts == 1
+    assert device.bytes_of(Region.INPUT) == b"abc" + bytes(77)
+
+
+def test_memories_are_left_alone_until_all_runs_have_ended():
+    # `Device` asserts that no access comes while a run is at work.
+    answers, device = ask(register("NETWORK_LOW", 1), start(1, b"abc"), start(2, b"abcd"),
+                          write(Region.WEIGHTS, 0, b"xyz"), read(Region.WEIGHTS, 0, 3), start(3, b"a"),
+                          checksum(Region.WEIGHTS, 0, 1), start(4, b"a"), read(Region.RESULTS, 0, 2))
+    assert answers[3:] == [OK, OK + b"xyz", OK, OK + zlib.crc32(b"xyz").to_bytes(4, "little"), OK, OK + b"\x11\0"]
+    assert device.starts == 4
 
 
 def test_only_sync_moves_the_expected_number_and_the_last_request_may_be_repeated():
@@ -232,13 +320,12 @@ def test_only_sync_moves_the_expected_number_and_the_last_request_may_be_repeate
     assert device.writes == 3
 
 
-def test_a_repeated_run_is_answered_again_but_not_run_again():
-    run = encode(3, Operation.RUN, b"abc")
+def test_a_repeated_start_is_answered_again_but_runs_once():
+    first = encode(3, *start(1, b"abc"))
     device = Device(encode(0, Operation.SYNC) + encode(1, *register("NETWORK_LOW", 1))
-                    + encode(2, *register("RESULT_COUNT", 3)) + run + run)
-    *_, first, second = frames_of(device.answers)
-    assert first == second == (3, Operation.RUN | ANSWER, first[2])
-    assert first[2][0] == Status.OK
+                    + encode(2, *register("RESULT_COUNT", 3)) + first + first + 2 * encode(4, *finish(1)))
+    assert frames_of(device.answers)[3:] == [(3, Operation.START | ANSWER, OK)] * 2 \
+        + [(4, Operation.FINISH | ANSWER, answer_of(b"abc", 3))] * 2
     assert device.starts == 1
 
 
@@ -258,15 +345,18 @@ def random_request(dice):
     size = word_bytes(Region(region), CONFIG) if region in list(Region) else 1
     address = dice.choice([0, 1, 5, dice.randrange(30)])
     count = dice.choice([size, size, 2 * size, 3 * size, dice.randrange(20)])
-    match dice.randrange(6):
+    match dice.randrange(7):
         case 0:
             return read(region, address, count)
         case 1:
             return checksum(region, address, dice.randrange(1, 12))
         case 2:
-            return Operation.RUN, dice.randbytes(dice.choice([0, 5, 64]))
+            return start(dice.randrange(6), dice.randbytes(dice.choice([0, 5, 63])))
+        case 3:
+            return finish(dice.randrange(6))
         case _:
-            return write(region, address, dice.randbytes(count))
+            return write(region, address | (dice.randrange(4) << 20 if region == Region.INPUT else 0),
+                         dice.randbytes(count))
 
 
 @pytest.mark.parametrize("seed", range(8))

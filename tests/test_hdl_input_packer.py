@@ -1,3 +1,4 @@
+import itertools
 import random
 
 import numpy as np
@@ -23,29 +24,38 @@ def windows(height, width, channels, kernel=(1, 1), stride=1, padding=0, pad=0):
             "output_pixels": rows * columns}
 
 
-def pack(config, sends, fields, gaps=0.0, seed=0, flush=False):
-    """What the packer writes when sent (address, byte) pairs: (address, codes), in order; and when the last came."""
+def pack(config, sends, fields, gaps=0.0, seed=0, flush=False, stall=0.0, held=0):
+    """What the packer writes when sent (address, byte) pairs: (address, codes), in order; and when the last came.
+
+    It is kept from writing in a share `stall` of the cycles, and held for the first `held` ones.
+    """
     dut = InputPacker(config)
     dice = random.Random(seed)
     written, ends = [], []
+    count = itertools.count()
+
+    async def cycle(ctx):
+        ready, hold = dice.random() >= stall, next(count) < held
+        ctx.set(dut.write_ready, ready)
+        ctx.set(dut.hold, hold)
+        if ctx.get(dut.write_enable) and ready:
+            assert not hold
+            written.append((ctx.get(dut.write_address), list(ctx.get(dut.write_data))))
+        await ctx.tick()
 
     async def bench(ctx):
         ctx.set(dut.windows.as_value(), descriptor(**fields))
         for send in stream(dice, sends, gaps):
-            if ctx.get(dut.write_enable):
-                written.append((ctx.get(dut.write_address), list(ctx.get(dut.write_data))))
             ctx.set(dut.byte_valid, send is not None)
             if send is not None:
                 ctx.set(dut.byte_address, send[0])
                 ctx.set(dut.byte, send[1])
-            await ctx.tick()
+            await cycle(ctx)
         ctx.set(dut.byte_valid, 0)
         ctx.set(dut.flush, flush)
         cycles = 0
         while ctx.get(dut.busy) and cycles < 5000:
-            if ctx.get(dut.write_enable):
-                written.append((ctx.get(dut.write_address), list(ctx.get(dut.write_data))))
-            await ctx.tick()
+            await cycle(ctx)
             cycles += 1
         ends.append(cycles)
 
@@ -86,17 +96,18 @@ def test_windows_of_two_channels_by_hand():
     assert InputPacker.model(small_config(lanes=8), bytes(image), fields).tolist() == expected
 
 
-@pytest.mark.parametrize("gaps", [0.0, 0.5, 0.95])
+@pytest.mark.parametrize(("gaps", "stall", "held"), [
+    (0.0, 0.0, 0), (0.5, 0.0, 0), (0.95, 0.0, 0), (0.0, 0.7, 0), (0.5, 0.5, 30), (0.0, 0.3, 400)])
 @pytest.mark.parametrize(("lanes", "shape", "kernel", "stride", "padding"), [
     (4, (3, 3, 1), (1, 1), 1, 0), (4, (2, 3, 8), (1, 1), 1, 0), (2, (3, 2, 7), (1, 1), 1, 0),
     (16, (5, 4, 3), (3, 3), 1, 1), (16, (5, 6, 1), (5, 3), 2, 2), (4, (4, 7, 2), (2, 4), 3, 0),
     (8, (4, 4, 3), (4, 4), 1, 0), (4, (2, 2, 1), (7, 7), 1, 3), (2, (6, 5, 3), (1, 2), 4, 1),
 ])
-def test_hardware_equals_model_back_to_back_and_with_gaps(lanes, shape, kernel, stride, padding, gaps):
+def test_hardware_equals_model_with_gaps_stalls_and_held(lanes, shape, kernel, stride, padding, gaps, stall, held):
     config = small_config(lanes=lanes)
     image = np.random.default_rng(lanes).integers(0, 256, np.prod(shape), np.uint8).tobytes()
     fields = windows(*shape, kernel, stride, padding, pad=7)
-    written, _ = pack(config, enumerate(image), fields, gaps, seed=stride)
+    written, _ = pack(config, enumerate(image), fields, gaps, seed=stride, stall=stall, held=held)
     assert words(written) == InputPacker.model(config, image, fields).tolist()
 
 
@@ -145,6 +156,7 @@ def test_an_image_that_is_given_up_leaves_nothing_behind():
 
     async def bench(ctx):
         ctx.set(dut.windows.as_value(), descriptor(**old))
+        ctx.set(dut.write_ready, 1)
         await send(ctx, [1, 2, 3])
         await ctx.tick().repeat(9)
         assert ctx.get(dut.busy)

@@ -33,7 +33,7 @@ def bench(script):
 def test_identity_is_what_the_configuration_says():
     async def script(ctx, dut, read, write):
         assert (await read("MAGIC")).to_bytes(4, "little") == b"nmul"
-        assert await read("INTERFACE") == 4
+        assert await read("INTERFACE") == 5
         assert f"{await read('CONFIG_HIGH'):08x}{await read('CONFIG_LOW'):08x}" == CONFIG.hash
 
     bench(script)

@@ -29,7 +29,7 @@ def collect(config, layers, stall=0.0):
                 busy += 1
             words = []
             for address in range(count):
-                ctx.set(dut.read_address, address)
+                ctx.set(dut.read_address, 3 + address)
                 await ctx.tick()
                 word = ctx.get(dut.read_data)
                 words.append(word - (word >> 15 << 16))

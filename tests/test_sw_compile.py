@@ -310,7 +310,7 @@ def test_each_pass_says_what_it_did():
         # 45 taps of up to 255 below 2: -45·253.
         "prove_accumulators": "accumulators need 15 of 24 bits",
         "fold_input": "a window of first has 9 taps of 5 channels: packed side by side, 12 words instead of 18",
-        "place_tensors": "84 of 128 words, first highest",
+        "place_tensors": "96 of 128 words, second highest",
         "emit": "7 of 8 descriptors, 90 of 512 weight words, 20 of 64 parameter words"}
     told.clear()
     compile_network(residual_network(), unfolded_config(), told.__setitem__)

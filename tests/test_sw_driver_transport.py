@@ -63,13 +63,13 @@ def test_first_request_is_a_sync_and_numbers_follow_it():
 
 
 def test_more_requests_than_sequence_numbers_are_answered_in_order():
-    transport = Transport(device(), window=8)
+    transport = Transport(device(), window=4)
     list(transport.exchange([write(n, n * 7)] for n in range(100)))
     assert [answer for [answer] in transport.exchange([read(n % 100, 1)] for n in range(600))] \
         == [(n % 100 * 7).to_bytes(4, "little") for n in range(600)]
 
 
-@pytest.mark.parametrize("window", [1, 3, 8])
+@pytest.mark.parametrize("window", [1, 3, 4])
 def test_window_is_used_and_never_exceeded(window):
     class Lazy(DeviceModel):
         """Looks at a request only when somebody waits for an answer."""
@@ -108,7 +108,7 @@ def test_bytes_under_way_fit_into_the_buffer_of_the_device():
 
     link = Measured(device())
     most = 0
-    transport = Transport(link, window=8)
+    transport = Transport(link, window=4)
     for _ in transport.exchange([write(n, *[END * 0x01010101] * 15)] for n in range(20)):
         most = max(most, sum(sizes[1:]))
     assert most <= 2 * CONFIG.frame_bytes
@@ -150,7 +150,7 @@ def test_requests_left_under_way_do_not_disturb_later_ones():
 def test_payload_longer_than_a_frame_is_refused_before_it_is_sent():
     link = Recorder(device())
     with pytest.raises(LinkError, match="payload of 65 bytes is longer than the 64 bytes"):
-        Transport(link).request(Operation.RUN, bytes(65))
+        Transport(link).request(Operation.START, bytes(65))
     assert len(link.frames) == 1
 
 
@@ -192,7 +192,7 @@ def test_device_that_answers_sync_only_is_given_up():
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    ({"window": 0}, "window must be 1 to 8, not 0"), ({"window": 9}, "window must be 1 to 8, not 9"),
+    ({"window": 0}, "window must be 1 to 4, not 0"), ({"window": 5}, "window must be 1 to 4, not 5"),
     ({"tries": 0}, "tries must be at least 1, not 0")])
 def test_impossible_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
@@ -205,7 +205,7 @@ def test_with_faults_every_answer_is_right_or_there_is_an_error(seed):
     dice = random.Random(seed)
     model = device()
     link = FaultyLink(model, [0.0005, 0.002, 0.01, 0.05][seed % 4], seed)
-    transport = Transport(link, window=1 + seed % 8)
+    transport = Transport(link, window=1 + seed % 4)
     words = [dice.getrandbits(32) for _ in range(60)]
     asked = [[write(n, *words[n:n + 5])] for n in range(0, 60, 5)] + [[read(n, 6)] for n in range(0, 60, 6)]
     right = [b""] * 12 + [b"".join(word.to_bytes(4, "little") for word in words[n:n + 6]) for n in range(0, 60, 6)]

@@ -7,38 +7,50 @@ are ignored. So a receiver finds the next frame whatever happened to the last on
 
 The host sends requests, the device answers each with the same sequence number, operation + `ANSWER`, and a payload
 that begins with a status byte. The device takes a request only whole and with a right CRC, and only if its sequence
-number is the expected one, or the one just answered: a repetition, carried out again, except that a repeated RUN is
-only answered again (an image may be gone when it has been run; the results are not).
+number is the expected one, or the one just answered: a repetition, carried out again. Every request may be carried out
+twice, also much later.
 It answers a frame that it cannot take with `NAK`, whose sequence number is the expected one. `SYNC` is always taken
 and sets the expected number to its own + 1. Several requests may be under way; they are answered in order.
 
 A NAK goes out as operation `NAK` + `ANSWER` with a payload of one byte, 0; several in a row may be merged into one.
 A request is refused, with nothing written, if: the region does not exist, or may not be read or written (BAD_ADDRESS);
 it names no word, no whole number of words, or more than a frame can answer (BAD_LENGTH); it reaches beyond the region
-(BAD_ADDRESS); RESULT_COUNT exceeds the result memory or a frame (RUN: BAD_LENGTH); no network is loaded (RUN:
-NO_NETWORK). Writes to read-only registers are ignored.
+(BAD_ADDRESS); RESULT_COUNT exceeds the result memory or a frame (FINISH: BAD_LENGTH); no network is loaded (START,
+FINISH: NO_NETWORK); the run is none of the last `RUNS_KEPT` (FINISH: BAD_RUN). Writes to read-only registers are
+ignored.
 
-=========  ==========================================  =======================================================
-operation  request payload                             answer payload, after the status byte
-=========  ==========================================  =======================================================
-SYNC       -                                           longest payload in bytes (2)
-READ       region (1), address (3), bytes (2)          the bytes
-WRITE      region (1), address (3), bytes              -
-CHECKSUM   region (1), address (3), words (4)          CRC-32 of the words' bytes (4)
-RUN        image bytes for INPUT from byte 0, or none  CYCLES (4), TOP (2), RESULT_COUNT results (2 each, signed)
-=========  ==========================================  =======================================================
+**Runs** have numbers, one after the other modulo `RUN_NUMBERS`; the register RUN has the last one's. START begins the
+next: one with any other number has been carried out before, and is only answered. Bytes for INPUT say in their address
+for which run they are, and are ignored but for the next one's. One run may be at work and one more be started, which
+begins when the image is packed and the one before has ended; until then the device takes neither another START nor
+bytes for the run after. So an image is on its way while another is run, and results are fetched while the next run is
+at work. While a run is started or at work, only REGISTERS and INPUT are there; requests for other regions wait.
+
+=========  ==================================================  =================================================
+operation  request payload                                     answer payload, after the status byte
+=========  ==================================================  =================================================
+SYNC       -                                                   longest payload in bytes (2)
+READ       region (1), address (3), bytes (2)                  the bytes
+WRITE      region (1), address (3), bytes                      -
+CHECKSUM   region (1), address (3), words (4)                  CRC-32 of the words' bytes (4)
+START      run (1), image bytes for INPUT from byte 0 or none  -
+FINISH     run (1)                                             RESULTS from word 0: cycles (4), top (2), RESULT_COUNT
+                                                               results (2 each, signed), as soon as the run has ended
+=========  ==================================================  =================================================
 """
 
 import zlib
 from enum import IntEnum
 
-__all__ = ["ANSWER", "END", "ESCAPE", "ESCAPED_END", "ESCAPED_ESCAPE", "HEADER_BYTES", "Operation", "Status",
-           "decode", "encode"]
+__all__ = ["ANSWER", "END", "ESCAPE", "ESCAPED_END", "ESCAPED_ESCAPE", "HEADER_BYTES", "RUNS_KEPT", "RUN_NUMBERS",
+           "Operation", "Status", "decode", "encode"]
 
 END, ESCAPE, ESCAPED_END, ESCAPED_ESCAPE = 0xC0, 0xDB, 0xDC, 0xDD
 
 #: Bytes before the payload.
 HEADER_BYTES = 4
+#: Runs are numbered from 0 to one less than this; the results of so many are kept.
+RUN_NUMBERS, RUNS_KEPT = 16, 4
 #: Added to the operation in an answer.
 ANSWER = 0x80
 
@@ -50,7 +62,8 @@ class Operation(IntEnum):
     READ = 1
     WRITE = 2
     CHECKSUM = 3
-    RUN = 4
+    START = 4
+    FINISH = 5
     #: Only in answers: the frame was damaged or out of order.
     NAK = 0x7F
 
@@ -63,6 +76,7 @@ class Status(IntEnum):
     BAD_ADDRESS = 2
     BAD_LENGTH = 3
     NO_NETWORK = 4
+    BAD_RUN = 5
 
 
 def encode(sequence: int, operation: int, payload: bytes = b"") -> bytes:

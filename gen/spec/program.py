@@ -133,6 +133,7 @@ FIELDS = tuple(Field(*row) for row in (
     ("left_shift", 4, False, "VECTOR ADD: left shift of each tap"),
     ("second_left_shift", 4, False, "VECTOR ADD: left shift of the second operand"),
     ("offset", 32, True, "VECTOR ADD: start value of the sum"),
+    ("frees_input", 1, False, "after this layer nothing reads the image: the next one may be packed"),
 ))
 
 _BY_NAME = {field.name: field for field in FIELDS}

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import DESCRIPTOR_WORDS, join
 
-__all__ = ["INPUT_FIELDS", "MAGIC", "REGISTERS", "Region", "Register", "Status", "address_of", "depth",
-           "input_registers", "word_bytes"]
+__all__ = ["INPUT_FIELDS", "INPUT_RUN_BIT", "MAGIC", "REGISTERS", "RESULT_HEADER", "Region", "Register", "Status",
+           "address_of", "depth", "input_registers", "word_bytes"]
 
 MAGIC = int.from_bytes(b"nmul", "little")
 
@@ -20,11 +20,19 @@ class Region(IntEnum):
     WEIGHTS = 2
     PARAMETERS = 3
     ACTIVATIONS = 4
+    #: Read only, of the last run: its cycles in two words, the index of the largest result, and the results.
     RESULTS = 5
     #: Write only, one byte a word: activation codes of the image in the order y, x, channel. Byte 0 starts a new one.
+    #: Address bits from `INPUT_RUN_BIT` on are the number of the run that it is for.
     #: The hardware packs its windows, which the INPUT registers describe, into activation words from address 0: the
     #: taps of a window in the order row, column, channel, lanes beyond them filled with the pad code.
     INPUT = 6
+
+
+#: Where in an address of `Region.INPUT` the run's number begins.
+INPUT_RUN_BIT = 20
+#: Words of `Region.RESULTS` before the results.
+RESULT_HEADER = 3
 
 
 def word_bytes(region: Region, config: Config) -> int:
@@ -49,7 +57,7 @@ def depth(region: Region, config: Config) -> int:
         Region.WEIGHTS: config.weight_words,
         Region.PARAMETERS: config.parameter_words,
         Region.ACTIVATIONS: config.activation_words,
-        Region.RESULTS: config.result_words,
+        Region.RESULTS: config.result_words + RESULT_HEADER,
         Region.INPUT: config.image_bytes,
     }[region]
 
@@ -74,7 +82,7 @@ REGISTERS = tuple(Register(*row) for row in (
     ("INTERFACE", False, "interface version"),
     ("CONFIG_LOW", False, "configuration hash, low half"),
     ("CONFIG_HIGH", False, "configuration hash, high half"),
-    ("STATUS", False, "bit 0: running; bit 1: a network is loaded (NETWORK is not 0)"),
+    ("STATUS", False, "bit 0: a run is started or at work; bit 1: a network is loaded (NETWORK is not 0)"),
     ("NETWORK_LOW", True, "hash of the loaded network, low half; NETWORK = 0 means that none is loaded"),
     ("NETWORK_HIGH", True, "hash of the loaded network, high half"),
     ("INPUT_MAP", True, "of the image: height (11 bits), width (11), channels (10)"),
@@ -84,7 +92,8 @@ REGISTERS = tuple(Register(*row) for row in (
     ("INPUT_PIXEL_STEP", True, "bytes to the next window, modulo 2^20"),
     ("INPUT_ROW_STEP", True, "bytes from the last window of a row to the first of the next, modulo 2^20"),
     ("INPUT_OUTPUT", True, "windows in a row (11 bits), windows (20)"),
-    ("RESULT_COUNT", True, "results that the answer to RUN carries"),
+    ("RESULT_COUNT", True, "results that the answer to FINISH carries"),
+    ("RUN", False, "number of the run that was started last"),
     ("CYCLES", False, "clock cycles of the last run"),
     ("CYCLES_BUSY", False, "of them, those in which the array or the vector engine got a word"),
     ("CYCLES_WEIGHTS", False, "in which the array waited for weights"),

@@ -1,21 +1,21 @@
 """A board with an accelerator: load a network onto it, run images through it."""
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from nomul.gen.spec.config import INTERFACE_VERSION
-from nomul.gen.spec.frames import Operation, Status
-from nomul.gen.spec.registers import MAGIC, REGISTERS, Region, address_of
+from nomul.gen.spec.frames import RUN_NUMBERS, Operation, Status
+from nomul.gen.spec.registers import INPUT_RUN_BIT, MAGIC, REGISTERS, Region, address_of
 from nomul.sw.compiled import CompiledNetwork
 from nomul.sw.driver.link import ByteLink
 from nomul.sw.driver.memory import SUBJECT_BYTES, BoardError, MemoryAccess, Section, write_request
 from nomul.sw.driver.records import BoardInfo, RunResult
 from nomul.sw.driver.transport import RefusedError, Request, Transport
 
-__all__ = ["Board", "BoardError", "BoardInfo", "RunResult", "open_board"]
+__all__ = ["Board", "BoardError", "BoardInfo", "RunResult", "finish_request", "open_board"]
 
 Progress = Callable[[int, int], None]
 
@@ -33,7 +33,7 @@ class Board(MemoryAccess):
     timeout : float
         Seconds of silence after which something is taken for lost; must exceed the longest run of a network.
     window : int
-        Requests under way at a time, 1 to 8.
+        Requests under way at a time, 1 to 4.
     """
 
     def __init__(self, link: ByteLink, *, timeout: float = 1.0, window: int = 4):
@@ -131,7 +131,7 @@ class Board(MemoryAccess):
         self._network = compiled
 
     def run(self, images: np.ndarray, progress: Progress | None = None) -> RunResult:
-        """Runs images through the network.
+        """Runs images through the network; each is on its way while the one before is at work.
 
         Parameters
         ----------
@@ -155,19 +155,17 @@ class Board(MemoryAccess):
         self._check_network(network)
         logits = np.zeros((len(images), network.classes), np.int16)
         top, cycles = np.zeros(len(images), np.int64), np.zeros(len(images), np.int64)
-        groups = (self._image(network.image_bytes(image)) for image in images)
         try:
-            for n, answers in enumerate(self._transport.exchange(groups)):
-                answer = answers[-1]
+            for n, answer in enumerate(self._finished(network.image_bytes(image) for image in images)):
                 if len(answer) != 6 + 2 * network.classes:
-                    raise BoardError(f"the board answered RUN with {len(answer)} bytes instead of "
+                    raise BoardError(f"the board answered FINISH with {len(answer)} bytes instead of "
                                      f"{6 + 2 * network.classes}: push the network again")
                 cycles[n], top[n] = int.from_bytes(answer[:4], "little"), int.from_bytes(answer[4:6], "little")
                 logits[n] = np.frombuffer(answer, "<i2", offset=6)
                 if progress:
                     progress(n + 1, len(images))
         except RefusedError as refusal:
-            if refusal.status != Status.NO_NETWORK:
+            if refusal.status not in (Status.NO_NETWORK, Status.BAD_RUN):
                 raise
             raise BoardError("the board holds no network any more (was it switched off?): push it again") from None
         return RunResult(logits, top, cycles)
@@ -189,12 +187,31 @@ class Board(MemoryAccess):
         return {register.name: int.from_bytes(content[4 * n:4 * n + 4], "little")
                 for n, register in enumerate(REGISTERS)}
 
-    def _image(self, content: bytes) -> list[Request]:
-        """Requests that run one image."""
-        if len(content) <= self.room():
-            return [Request(Operation.RUN, content)]
-        pieces = self.pieces(Section(Region.INPUT, 0, content), self.room(SUBJECT_BYTES))
-        return [*(request for piece in pieces for request in write_request(piece)), Request(Operation.RUN)]
+    def _finished(self, contents: Iterable[bytes]) -> Iterator[bytes]:
+        """The answer to FINISH for each image, in order; the next image is started before it is asked for."""
+        first = self._registers()["RUN"] + 1
+
+        def groups() -> Iterator[list[Request]]:
+            waiting: list[Request] = []     # the FINISH of the run before
+            for run, content in enumerate(contents, start=first):
+                yield self.start_requests(run, content) + waiting
+                waiting = [finish_request(run)]
+            if waiting:
+                yield waiting
+
+        answers = self._transport.exchange(groups())
+        next(answers, None)     # the first group has no FINISH
+        for group in answers:
+            yield group[-1]
+
+    def start_requests(self, run: int, content: bytes) -> list[Request]:
+        """Requests that start a run, of the image whose bytes are `content`."""
+        number = bytes([run % RUN_NUMBERS])
+        if len(content) <= self.room(len(number)):
+            return [Request(Operation.START, number + content)]
+        section = Section(Region.INPUT, run % RUN_NUMBERS << INPUT_RUN_BIT, content)
+        pieces = self.pieces(section, self.room(SUBJECT_BYTES))
+        return [*(request for piece in pieces for request in write_request(piece)), Request(Operation.START, number)]
 
     def _check_configuration(self, compiled: CompiledNetwork) -> None:
         info = self.info()
@@ -213,6 +230,11 @@ class Board(MemoryAccess):
         if held != wanted:
             raise BoardError(f"the board holds {f'network {held}' if held else 'no network'}, not {compiled.name} "
                              f"({wanted}): push it first")
+
+
+def finish_request(run: int) -> Request:
+    """The request for the results of a run."""
+    return Request(Operation.FINISH, bytes([run % RUN_NUMBERS]))
 
 
 def open_board(port: str, baud: int = 1_000_000, **options: Any) -> Board:

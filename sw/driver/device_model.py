@@ -4,14 +4,22 @@ import zlib
 from collections.abc import Callable, Sequence
 
 from nomul.gen.spec.config import INTERFACE_VERSION, Config
-from nomul.gen.spec.frames import ANSWER, END, Operation, Status, decode, encode
-from nomul.gen.spec.registers import MAGIC, REGISTERS, Region, address_of, depth, word_bytes
+from nomul.gen.spec.frames import ANSWER, END, RUN_NUMBERS, RUNS_KEPT, Operation, Status, decode, encode
+from nomul.gen.spec.registers import (
+    INPUT_RUN_BIT,
+    MAGIC,
+    REGISTERS,
+    RESULT_HEADER,
+    Region,
+    address_of,
+    depth,
+    word_bytes,
+)
 from nomul.gen.spec.registers import Status as StatusBit
 
 __all__ = ["DeviceModel"]
 
 _SUBJECT_BYTES = 4
-_RUN_ANSWER_BYTES = 1 + 4 + 2
 
 
 class _RefusalError(Exception):
@@ -27,7 +35,7 @@ class DeviceModel:
     config : Config
         The configuration that the device is "generated" from.
     run : function of the memories, returning (results, cycles)
-        What RUN does; the results (signed) go to RESULTS, the index of the largest to TOP.
+        What a run does: START runs the image at once.
 
     Attributes
     ----------
@@ -49,6 +57,8 @@ class DeviceModel:
         self._set("CONFIG_HIGH", int(config.hash[:8], 16))
         self._line, self._answers = bytearray(), bytearray()
         self._expected, self._answered = 0, False
+        #: What FINISH answers for each run that is kept, by its number modulo `RUNS_KEPT`.
+        self._kept = [bytes(len(self.memories[Region.RESULTS]))] * RUNS_KEPT
 
     # ByteLink. ----------------------------------------------------------------------------------------------
 
@@ -91,7 +101,7 @@ class DeviceModel:
             return self._nak()
         self._expected, self._answered = (sequence + 1) & 0xFF, True
         try:
-            answer = bytes([Status.OK]) + self._carry_out(operation, payload, repeated)
+            answer = bytes([Status.OK]) + self._carry_out(operation, payload)
         except _RefusalError as refusal:
             answer = bytes([refusal.status])
         self._answers += encode(sequence, operation | ANSWER, answer)
@@ -99,7 +109,7 @@ class DeviceModel:
     def _nak(self) -> None:
         self._answers += encode(self._expected, Operation.NAK | ANSWER, bytes([Status.OK]))
 
-    def _carry_out(self, operation: int, payload: bytes, repeated: bool) -> bytes:
+    def _carry_out(self, operation: int, payload: bytes) -> bytes:
         match operation:
             case Operation.SYNC:
                 if payload:
@@ -114,8 +124,10 @@ class DeviceModel:
                     raise _RefusalError(Status.BAD_LENGTH)
                 region, start, stop = self._span(payload, words=int.from_bytes(payload[4:], "little"))
                 return zlib.crc32(self.memories[region][start:stop]).to_bytes(4, "little")
-            case Operation.RUN:
-                return self._run_image(payload, repeated)
+            case Operation.START:
+                return self._start(payload)
+            case Operation.FINISH:
+                return self._finish(payload)
         raise _RefusalError(Status.BAD_OPERATION)
 
     def _span(self, subject: bytes, *, count: int = 0, words: int = 0, writing: bool = False) -> tuple:
@@ -123,6 +135,8 @@ class DeviceModel:
         if subject[0] not in list(Region) or subject[0] == (Region.RESULTS if writing else Region.INPUT):
             raise _RefusalError(Status.BAD_ADDRESS)
         region, address = Region(subject[0]), int.from_bytes(subject[1:4], "little")
+        if region is Region.INPUT:
+            address &= (1 << INPUT_RUN_BIT) - 1
         size = word_bytes(region, self._config)
         stop = address * size + (count or words * size)
         if stop == address * size or count % size:
@@ -145,6 +159,8 @@ class DeviceModel:
             raise _RefusalError(Status.BAD_LENGTH)
         content = payload[_SUBJECT_BYTES:]
         region, start, stop = self._span(payload, count=len(content), writing=True)
+        if region is Region.INPUT and int.from_bytes(payload[1:4], "little") >> INPUT_RUN_BIT != self._following():
+            return b""
         if region is Region.REGISTERS:
             for n in range(0, len(content), 4):
                 if REGISTERS[(start + n) // 4].writable:
@@ -159,20 +175,40 @@ class DeviceModel:
                 self.memories[region][start + n:start + n + size] = word.to_bytes(size, "little")
         return b""
 
-    def _run_image(self, image: bytes, repeated: bool) -> bytes:
-        config, count = self._config, self.register("RESULT_COUNT")
-        if not self.register("STATUS") >> StatusBit.LOADED & 1:
-            raise _RefusalError(Status.NO_NETWORK)
-        if count > config.result_words or _RUN_ANSWER_BYTES + 2 * count > config.frame_bytes:
+    def _following(self) -> int:
+        return (self.register("RUN") + 1) % RUN_NUMBERS
+
+    def _start(self, payload: bytes) -> bytes:
+        if not payload:
             raise _RefusalError(Status.BAD_LENGTH)
+        self._check_loaded()
+        run, image = payload[0] % RUN_NUMBERS, payload[1:]
         if len(image) > len(self.memories[Region.INPUT]):
             raise _RefusalError(Status.BAD_ADDRESS)
-        if not repeated:
+        if run == self._following():
             self.memories[Region.INPUT][:len(image)] = image
             results, cycles = self._run(self.memories)
-            for n, value in enumerate(results):
-                self.memories[Region.RESULTS][2 * n:2 * n + 2] = int(value).to_bytes(2, "little", signed=True)
-            self._set("CYCLES", cycles)
-            self._set("TOP", max(range(len(results)), key=results.__getitem__, default=0))
-        return cycles.to_bytes(4, "little") + self.register("TOP").to_bytes(2, "little") \
-            + bytes(self.memories[Region.RESULTS][:2 * count])
+            top = max(range(len(results)), key=results.__getitem__, default=0)
+            words = [cycles & 0xFFFF, cycles >> 16, top, *(int(value) & 0xFFFF for value in results)]
+            content = b"".join(word.to_bytes(2, "little") for word in words)
+            kept = content + self._kept[run % RUNS_KEPT][len(content):]
+            self._kept[run % RUNS_KEPT] = kept
+            self.memories[Region.RESULTS][:] = kept
+            for name, value in (("RUN", run), ("CYCLES", cycles), ("TOP", top)):
+                self._set(name, value)
+        return b""
+
+    def _finish(self, payload: bytes) -> bytes:
+        if len(payload) != 1:
+            raise _RefusalError(Status.BAD_LENGTH)
+        self._check_loaded()
+        if (self.register("RUN") - payload[0]) % RUN_NUMBERS >= RUNS_KEPT:
+            raise _RefusalError(Status.BAD_RUN)
+        count = 2 * (RESULT_HEADER + self.register("RESULT_COUNT"))
+        if count > min(len(self.memories[Region.RESULTS]), self._config.frame_bytes - 1):
+            raise _RefusalError(Status.BAD_LENGTH)
+        return bytes(self._kept[payload[0] % RUNS_KEPT][:count])
+
+    def _check_loaded(self) -> None:
+        if not self.register("STATUS") >> StatusBit.LOADED & 1:
+            raise _RefusalError(Status.NO_NETWORK)

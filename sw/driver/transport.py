@@ -3,7 +3,7 @@
 Every request is one that may be carried out twice, so recovery is simple and the same for all faults: give up on
 everything under way, agree on a new sequence number (`SYNC`, which the device reaches only after all that was sent
 before it), and send again from the oldest request that has no answer. Requests that make sense only together, such as
-the pieces of an image and the RUN that follows, form a group that is sent again from its beginning.
+the pieces of an image and the START that follows, form a group that is sent again from its beginning.
 """
 
 import random
@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from nomul.gen.spec.frames import ANSWER, END, ESCAPE, HEADER_BYTES, Operation, Status, decode, encode
+from nomul.gen.spec.frames import ANSWER, END, ESCAPE, HEADER_BYTES, RUNS_KEPT, Operation, Status, decode, encode
 from nomul.sw.driver.link import ByteLink, LinkError
 
 __all__ = ["RefusedError", "Request", "Transport"]
 
-MAX_WINDOW = 8
+#: With more, results could be overwritten before they are fetched again: the device keeps those of four runs.
+MAX_WINDOW = RUNS_KEPT
 #: More than any answer has on the line, every byte escaped; and more lines than can come before that of a SYNC.
 _LONGEST_LINE = 2 * (HEADER_BYTES + (1 << 12) + 4)
 _STALE_LINES = 64
@@ -66,7 +67,7 @@ class Transport:
     timeout : float
         Seconds of silence after which something is taken for lost; must exceed the longest run of a network.
     window : int
-        Requests under way at a time, 1 to 8.
+        Requests under way at a time, 1 to 4.
     tries : int
         How often one request is sent before giving up.
 

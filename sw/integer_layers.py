@@ -17,7 +17,7 @@ from nomul.sw.network import Add, ArrayLayer, AveragePool, Layer, MaxPool, Tenso
 from nomul.sw.quantization_config import QuantizationConfig
 from nomul.sw.quantized import QuantizedAdd, QuantizedArray, QuantizedPool
 from nomul.sw.scales import Affine, Codes, best_exponent, covering_exponent, l1_codes, requantization, shift_codes
-from nomul.sw.steps import ARRAYS, ArrayModule, QuantizationError, Step
+from nomul.sw.steps import ArrayModule, AveragePooling, MaxPooling, QuantizationError, Step, Sum, Weighted
 
 __all__ = ["LayerBuilder"]
 
@@ -72,7 +72,7 @@ class LayerBuilder:
             raise QuantizationError(f"layer {step.name!r}: its outputs are not finite; train the model again, with a "
                                     f"lower learning rate")
         sources = [self.grids[name] for name in step.inputs]
-        pools = step.module is not None and not step.is_array
+        pools = isinstance(step.operation, MaxPooling | AveragePooling)
         self.largest[step.name] = self.largest[step.inputs[0]] if pools else self.config.largest_code(step.name)
         try:
             layer, module = self._made(step, sources, sample, last)
@@ -85,15 +85,19 @@ class LayerBuilder:
 
     def _made(self, step: Step, sources: list[Tensor], sample: np.ndarray,
               last: bool) -> tuple[Layer, nn.Module]:
-        if step.module is None:
-            add = self._add(step, sources, sample)
-            return add, QuantizedAdd(add, (sources[0], sources[1]))
-        if step.is_array:
-            array = self._array(step, sources[0], sample, last)
-            return array, QuantizedArray(array, sources[0])
-        pool = _pool(step, sources[0], sample)
-        pool.check(sources, 0, self.largest[step.name])
-        return pool, QuantizedPool(pool)
+        match step.operation:
+            case Weighted():
+                array = self._array(step, step.operation, sources[0], sample, last)
+                return array, QuantizedArray(array, sources[0])
+            case Sum():
+                add = self._add(step, sources, sample)
+                return add, QuantizedAdd(add, (sources[0], sources[1]))
+            case MaxPooling() | AveragePooling():
+                pool = _pool(step, step.operation, sources[0])
+                pool.check(sources, 0, self.largest[step.name])
+                return pool, QuantizedPool(pool)
+            case other:
+                raise QuantizationError(f"layer {step.name!r}: the hardware has no {other.noun}")
 
     def _grid(self, name: str, sample: np.ndarray, at_least: int | None = None) -> Tensor:
         """Unsigned for tensors without negative values, else with the zero point in the middle."""
@@ -105,12 +109,11 @@ class LayerBuilder:
         exponent = best_exponent(sample, zero_point, largest, at_least)
         return Tensor(*_map_shape(sample), zero_point=zero_point, exponent=exponent)
 
-    def _array(self, step: Step, source: Tensor, sample: np.ndarray, last: bool) -> ArrayLayer:
-        layer = step.module
-        assert isinstance(layer, ARRAYS)
+    def _array(self, step: Step, operation: Weighted, source: Tensor, sample: np.ndarray, last: bool) -> ArrayLayer:
+        layer = operation.layer
         stride, padding = _window(step.name, layer)
         operator, codes = self._codes(step, layer, source)
-        affine = _affine(step.norm, len(codes.weight), layer.bias)
+        affine = _affine(operation.norm, len(codes.weight), layer.bias)
         terms = codes.weight.shape[1] // source.channels
         if isinstance(layer, PowerSumConv2d | PowerSumLinear):
             scale = float(layer.power_sum().scale)
@@ -190,22 +193,14 @@ def _affine(norm: nn.BatchNorm1d | nn.BatchNorm2d | None, channels: int, bias: t
     return Affine(scale, norm.running_mean.double().numpy() - added, offset)
 
 
-def _pool(step: Step, source: Tensor, sample: np.ndarray) -> MaxPool | AveragePool:
-    pool = step.module
-    output = Tensor(*_map_shape(sample), source.zero_point, source.exponent)
-    if isinstance(pool, nn.AdaptiveAvgPool2d):
-        if output.shape[1:] != (1, 1):
-            raise QuantizationError(f"layer {step.name!r}: AdaptiveAvgPool2d must have the output size 1, "
-                                    f"not {pool.output_size}")
-        return AveragePool(step.name, step.inputs[0], source.shape[1:], 1, output)
-    kernel, strides, paddings = (_pair(getattr(pool, key)) for key in ("kernel_size", "stride", "padding"))
-    if paddings != (0, 0) or strides[0] != strides[1] or getattr(pool, "dilation", 1) not in (1, (1, 1)) \
-            or pool.ceil_mode or getattr(pool, "divisor_override", None):  # type: ignore[union-attr]
+def _pool(step: Step, pooling: MaxPooling | AveragePooling, source: Tensor) -> MaxPool | AveragePool:
+    kernel, stride = pooling.kernel, pooling.stride
+    if len(set(stride)) > 1 and step.shape[1:] == (1, 1):
+        stride = (1, 1)     # a single window moves nowhere
+    if pooling.padding != (0, 0) or stride[0] != stride[1] or getattr(pooling, "dilation", (1, 1)) != (1, 1):
         raise QuantizationError(f"layer {step.name!r}: pooling must have padding 0, one stride for both directions, "
-                                f"dilation 1, and neither ceil_mode nor divisor_override")
-    kind = MaxPool if isinstance(pool, nn.MaxPool2d) else AveragePool
-    return kind(step.name, step.inputs[0], kernel, strides[0], output)
-
-
-def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else value
+                                f"and dilation 1")
+    channels, height, width = step.shape
+    output = Tensor(channels, height, width, source.zero_point, source.exponent)
+    kind = MaxPool if isinstance(pooling, MaxPooling) else AveragePool
+    return kind(step.name, step.inputs[0], kernel, stride[0], output)

@@ -1,11 +1,13 @@
 """What holds for a graph of steps after every pass; a pass that breaks it is named."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from nomul.gen.spec.errors import NomulError
 from nomul.sw.steps import (
+    INPUT,
     AveragePooling,
     Concatenation,
+    Inert,
     MaxPooling,
     Operation,
     Shape,
@@ -14,6 +16,7 @@ from nomul.sw.steps import (
     Sum,
     Upsampling,
     Weighted,
+    is_view,
 )
 
 __all__ = ["PassError", "check_steps"]
@@ -26,11 +29,12 @@ class PassError(NomulError):
     """A pass of the front end that broke its promise: a bug of nomul, whatever the model."""
 
 
-def check_steps(graph: StepGraph, after: str, absent: Iterable[type[Operation]]) -> None:
+def check_steps(graph: StepGraph, after: str, absent: Collection[type[Operation]]) -> None:
     """Checks what must hold after the pass called `after`.
 
     Names are unique; a step reads tensors of earlier steps; every tensor is read; operations have as many inputs, and
-    outputs of such shapes, as their kind says; no operation is of a kind that is to be `absent`.
+    outputs of such shapes, as their kind says; no operation is of a kind that is to be `absent`; and once nothing is
+    inert, every step reads a map as it is, or flattened.
 
     Raises
     ------
@@ -43,11 +47,14 @@ def check_steps(graph: StepGraph, after: str, absent: Iterable[type[Operation]])
 
     shapes = graph.shapes()
     require(len(shapes) == len(graph.steps) + 1, "two steps have one name")
-    known: list[str] = [name for name in shapes if name not in {step.name for step in graph.steps}]
+    known = [INPUT]
     for step in graph.steps:
         require(set(step.inputs) <= set(known), f"step {step.name!r} reads {', '.join(step.inputs)} before it is made")
         require(graph.readers(step.name) > 0, f"nothing reads the tensor of step {step.name!r}")
-        require(not isinstance(step.operation, tuple(absent)), f"step {step.name!r} is still a {step.operation.noun}")
+        require(not isinstance(step.operation, tuple(absent)),
+                f"step {step.name!r} is still there, a {step.operation.noun}")
+        require(Inert not in absent or all(map(is_view, (shapes[name] for name in step.inputs), step.reads)),
+                f"step {step.name!r} reads {step.reads} of tensors that have other shapes")
         require(len(step.inputs) == len(step.reads), f"step {step.name!r} reads {len(step.inputs)} tensors in "
                                                      f"{len(step.reads)} shapes")
         require(_has_operands(step), f"step {step.name!r} is a {step.operation.noun} of {len(step.inputs)} tensors")

@@ -125,6 +125,8 @@ def _leaf(path: str, layer: nn.Module, x: Tensor) -> Tensor:
 
 
 def _output_shape(path: str, layer: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
+    if not all(isinstance(size, int) for size in shape):
+        raise ValueError(f"layer {path!r}: the shape of its input depends on tensors' values")
     if isinstance(layer, ConvolutionLayer):
         if len(shape) != 4 or shape[1] != layer.in_channels:
             raise ValueError(f"layer {path!r} takes (N, C, H, W) with {layer.in_channels} input channels, not {shape}")

@@ -13,7 +13,7 @@ from nomul.sw.integer_layers import LayerBuilder
 from nomul.sw.layers import L1Conv2d, L1Linear
 from nomul.sw.on_grid import ActivationsOnGrid, WeightsOnGrid
 from nomul.sw.quantization_config import QuantizationConfig
-from nomul.sw.steps import QuantizationError
+from nomul.sw.steps import QuantizationError, Weighted
 
 __all__ = ["fake_quantize"]
 
@@ -48,8 +48,7 @@ def fake_quantize(model: nn.Module, calibration_images: Tensor, config: Quantiza
     for name, node in list(floats.nodes.items())[:-1]:     # the logits stay what they are
         _round(floats.module, node, name, builder)
     for step in steps.steps:
-        layer = getattr(step.operation, "layer", None)
-        if isinstance(layer, L1Conv2d | L1Linear):
+        if isinstance(step.operation, Weighted) and isinstance(layer := step.operation.layer, L1Conv2d | L1Linear):
             largest = min(config.largest_weight(step.name), builder.largest[step.inputs[0]])
             rounding = WeightsOnGrid(builder.grids[step.inputs[0]], largest)
             parametrize.register_parametrization(layer, "weight", rounding)

@@ -3,7 +3,6 @@
 What does not fit is refused by the name and the line of its node.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -17,11 +16,11 @@ from nomul.sw.steps import (
     QuantizationError,
     Rectification,
     Rounding,
-    Shape,
     Step,
     StepGraph,
     Sum,
     Weighted,
+    is_view,
 )
 
 __all__ = ["drop_classes", "drop_inert", "fuse_norms", "fuse_rectifications", "take_roundings"]
@@ -33,10 +32,10 @@ def drop_inert(graph: StepGraph) -> StepGraph:
     shapes = graph.shapes()
     for step in graph.steps:
         for name, read in zip(step.inputs, step.reads, strict=True):
-            if not _is_view(shapes[name], read):
+            if not is_view(shapes[name], read):
                 raise QuantizationError(f"{step.where}: a tensor of shape {shapes[name]} an image is read as {read}; "
                                         f"only flattening is supported, to (N, -1)")
-    if not _is_view(shapes[graph.output], graph.output_shape):
+    if not is_view(shapes[graph.output], graph.output_shape):
         raise QuantizationError(f"the model returns logits of shape {shapes[graph.output]} an image as "
                                 f"{graph.output_shape}; only flattening is supported, to (N, -1)")
     return graph
@@ -130,11 +129,3 @@ def _check_only_reader(graph: StepGraph, step: Step) -> None:
         what = step.operation.noun
         raise QuantizationError(f"{step.where}: the {what}'s input is used elsewhere too, so they cannot be one step; "
                                 f"use the {what}'s output there, or give the other path its own layer")
-
-
-def _is_view(shape: Shape, read: Shape) -> bool:
-    """Whether `read` is `shape`, flattened or with other dimensions of 1 at its end."""
-    def pixel(sizes: Shape) -> Shape:
-        return sizes[:1] if set(sizes[1:]) <= {1} else sizes
-
-    return pixel(shape) == pixel(read) or read == (math.prod(shape),)

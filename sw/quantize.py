@@ -66,7 +66,7 @@ def _install(model: nn.Module, steps: StepGraph, modules: dict[str, nn.Module],
     for step in steps.steps:
         for path in step.fused:
             model.set_submodule(path, nn.Identity())
-        paths[step.name] = step.path or f"quantized_{step.name}"
+        paths[step.name] = step.path or f"quantized_{step.name}".replace(".", "_")
         model.set_submodule(paths[step.name], modules[step.name])
     graph = build_graph(steps, lambda graph, image: graph.call_module("quantized_input", (image,)),
                         lambda graph, step, inputs: graph.call_module(paths[step.name], tuple(inputs)))

@@ -6,7 +6,17 @@ from torch import fx, nn
 
 from nomul.sw.exported import Exported, is_leaf, user_line
 from nomul.sw.read_operations import Call, Refused, read_operation
-from nomul.sw.steps import INPUT, Classes, Normalization, QuantizationError, Shape, Step, StepGraph, Weighted
+from nomul.sw.steps import (
+    INPUT,
+    AveragePooling,
+    Classes,
+    Normalization,
+    QuantizationError,
+    Shape,
+    Step,
+    StepGraph,
+    Weighted,
+)
 
 __all__ = ["read_graph"]
 
@@ -71,16 +81,18 @@ class _Reader:
         for operand in operands:
             if not isinstance(operand, fx.Node) or operand not in self.tensors:
                 raise Refused(f"{call.name} must be of tensors that come from the images, not of {operand}")
-        name = self._unused(path or call.name)
+        name = self._unused(path, path or call.name)
         self.tensors[node] = name
+        shape = () if isinstance(operation, Classes) else _shape(node)
+        if isinstance(operation, AveragePooling) and len(shape) == 1:   # a mean without keepdim
+            shape = (*shape, 1, 1)
         self.steps[name] = Step(name, operation, tuple(self.tensors[operand] for operand in operands),
-                                tuple(map(_shape, operands)), () if isinstance(operation, Classes) else _shape(node),
-                                path if name == path else None, where)
+                                tuple(map(_shape, operands)), shape, path if name == path else None, where)
 
-    def _unused(self, wanted: str) -> str:
-        """`wanted`, or that with the first number that is left."""
+    def _unused(self, path: str | None, wanted: str) -> str:
+        """`wanted`, or that with the first number that is left; no other module's path."""
         number, name = 0, wanted
-        while name in self.steps:
+        while name in self.steps or name != path and name in self.modules:
             number += 1
             name = f"{wanted}_{number}"
         return name

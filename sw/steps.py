@@ -21,7 +21,7 @@ from nomul.sw.sign_layers import SignConv2d, SignLinear
 
 __all__ = ["ARRAYS", "INPUT", "ArrayModule", "AveragePooling", "Classes", "Concatenation", "Inert", "MaxPooling",
            "Normalization", "Operation", "QuantizationError", "Rectification", "Rounding", "Shape", "Step", "StepGraph",
-           "Sum", "Upsampling", "Weighted"]
+           "Sum", "Upsampling", "Weighted", "is_view"]
 
 ArrayModule = (L1Conv2d | L1Linear | ShiftConv2d | ShiftLinear | PowerSumConv2d | PowerSumLinear
                | SignConv2d | SignLinear)
@@ -218,3 +218,11 @@ class StepGraph:
     def readers(self, name: str) -> int:
         """How many times a tensor is read, the model's output included."""
         return sum(step.inputs.count(name) for step in self.steps) + (self.output == name)
+
+
+def is_view(shape: Shape, read: Shape) -> bool:
+    """Whether `read` is `shape`, flattened or with other dimensions of 1 at its end."""
+    def pixel(sizes: Shape) -> Shape:
+        return sizes[:1] if set(sizes[1:]) <= {1} else sizes
+
+    return pixel(shape) == pixel(read) or read == (math.prod(shape),)

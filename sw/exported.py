@@ -9,10 +9,10 @@ import inspect
 import io
 import logging
 import os
+import re
 import traceback
 from collections.abc import Iterator
 from functools import partial
-from types import TracebackType
 from typing import NamedTuple
 
 import torch
@@ -65,7 +65,7 @@ def export(model: nn.Module, images: Tensor) -> Exported:
         with _leaves(model), _silence(), torch.no_grad():
             program = torch.export.export(model, (images,), strict=False)
     except Exception as error:
-        where = user_line(traceback.format_tb(_innermost(error)))
+        where = user_line("".join(traceback.format_tb(error.__traceback__)))
         first = (str(error).splitlines() or [type(error).__name__])[0]
         if "data-dependent" in str(error):
             raise QuantizationError(f"the model cannot be exported{where}: what it computes depends on tensors' values "
@@ -78,17 +78,10 @@ def export(model: nn.Module, images: Tensor) -> Exported:
     return Exported(program.graph, node, dict(model.named_modules()))
 
 
-def user_line(trace: list[str] | str) -> str:
+def user_line(trace: str) -> str:
     """The last line of a stack trace that is neither torch's nor here, as " (net.py:12)"; empty if there is none."""
-    lines = "".join(trace).splitlines()
-    places = [line.split('"')[1::2] + line.rsplit("line ", 1)[-1].split(",")[:1]
-              for line in lines if line.lstrip().startswith('File "')]
-    own = [(file, number) for file, number in places if not file.startswith(_FOREIGN) and not file.startswith("<")]
+    own = [place for place in re.findall(r'File "([^"<]+)", line (\d+)', trace) if not place[0].startswith(_FOREIGN)]
     return f" ({os.path.basename(own[-1][0])}:{own[-1][1]})" if own else ""
-
-
-def _innermost(error: BaseException) -> TracebackType | None:
-    return error.__traceback__.tb_next if error.__traceback__ else None     # without `export`'s own frame
 
 
 def _check_signature(model: nn.Module) -> None:

@@ -32,6 +32,8 @@ _SUPPORTED = (f"supported are {', '.join(kind.__name__ for kind in ARRAYS)}, dir
 _HINTS = {
     "conv2d": "; it multiplies: use L1Conv2d, ShiftConv2d, PowerSumConv2d or SignConv2d, or convert_",
     "linear": "; it multiplies: use L1Linear, ShiftLinear, PowerSumLinear or SignLinear, or convert_",
+    "softmax": "; leave it out: the logits are ordered alike",
+    "log_softmax": "; leave it out: the logits are ordered alike",
     "wrap_with_set_grad_enabled": "; leave torch.no_grad out of the forward",
 }
 

@@ -95,6 +95,8 @@ def _operation(target: fx.Graph, step: Step, inputs: list[fx.Node]) -> fx.Node:
     match step.operation:
         case MaxPooling(kernel, stride, padding, dilation):
             return target.call_function(functional.max_pool2d, (inputs[0], kernel, stride, padding, dilation))
+        case AveragePooling(kernel) if kernel == step.reads[0][1:]:
+            return target.call_method("mean", (inputs[0], (2, 3)), {"keepdim": True})
         case AveragePooling(kernel, stride, padding, count_padding):
             return target.call_function(functional.avg_pool2d, (inputs[0], kernel, stride, padding),
                                         {"count_include_pad": count_padding})

@@ -301,7 +301,7 @@ def test_network_is_pushed_and_run_by_separate_commands_and_equals_the_golden_mo
     assert shown[0].split() == ["image", "best", "1", "best", "2"]
     for image, line in enumerate(shown[1:13]):
         best = sorted(range(10), key=lambda label, image=image: (-logits[image][label], label))[:2]
-        assert line.split() == f"{image} {best[0]}: {logits[image][best[0]]} {best[1]}: {logits[image][best[1]]}".split()
+        assert line.split() == [str(image)] + " ".join(f"{label}: {logits[image][label]}" for label in best).split()
     summary = json.loads((tmp_path / "run.json").read_text())
     assert summary["predictions"] == logits.argmax(axis=1).tolist()
     assert summary["images"] == 12

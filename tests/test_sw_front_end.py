@@ -235,9 +235,60 @@ def test_the_line_is_the_users():
         lower_model(Sigmoid(None, 256).eval(), images(4))
 
 
+class Random(nn.Module):
+    """A random network of random functions, which it draws anew, the same ones, whenever it runs."""
+
+    def __init__(self, seed):
+        super().__init__()
+        self.seed = seed
+        generator = np.random.default_rng(seed)
+        self.stem = L1Conv2d(2, 4, 3, padding=1)
+        self.layers = nn.ModuleList([ShiftConv2d(4, 4, *((3, 1, 1) if generator.random() < 0.5 else (1,)))
+                                     for _ in range(4)])
+        self.norms = nn.ModuleList([nn.BatchNorm2d(4) for _ in range(4)])
+        self.joints = nn.ModuleList([L1Conv2d(8, 4, 2, 2) for _ in range(2)])
+        self.pool, self.last = nn.AdaptiveAvgPool2d(1), ShiftLinear(4, 3)
+
+    def forward(self, x):
+        generator = np.random.default_rng(self.seed + 1)
+        maps = [self.stem(x)]
+        layers, joints = list(zip(self.layers, self.norms, strict=True)), list(self.joints)
+        while layers or joints or len(maps) > 1:
+            x = maps.pop(generator.integers(len(maps)))
+            match generator.integers(8 if layers else 5):
+                case 0 if maps:
+                    y = x + maps.pop()
+                    maps.append(y.relu() if generator.random() < 0.5 else y)
+                case 1:
+                    maps.append(functional.max_pool2d(x, 3, 1, 1))
+                case 2:
+                    maps.append(functional.dropout(x, 0.5, self.training).contiguous())
+                case 3 if joints:
+                    both = torch.cat([x, maps.pop() if maps else x], 1)
+                    maps.append(joints.pop()(functional.interpolate(both, scale_factor=2)))
+                case 4:
+                    maps.append(functional.avg_pool2d(x, (1, 3), 1, (0, 1), count_include_pad=False))
+                case _ if layers:
+                    layer, norm = layers.pop()
+                    maps += [x, functional.relu6(norm(layer(x)))]
+                case _:
+                    maps.append(x)
+        return self.last(self.pool(maps[0]).flatten(1))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_steps_of_random_networks_compute_what_the_networks_do(seed):
+    model = trained(lambda: Random(seed))
+    lowered = lower_model(model, images(2))
+    torch.testing.assert_close(lowered.floats.module(images(5)), model(images(5)))
+    kinds = [type(step.operation) for step in lowered.graph.steps]
+    assert kinds.count(Weighted) == 8
+    assert lowered.graph.steps[-1].name == "last"
+
+
 @pytest.mark.parametrize(("model", "message"), [
     (nn.Identity(), "must return the output of its last layer"),
-    (nn.Sequential(L1Conv2d(2, 3, 8), nn.Softmax(1)), "node '1': Softmax is not supported"),
+    (nn.Sequential(L1Conv2d(2, 3, 8), nn.Softmax(1)), "node '1': Softmax is not supported; leave it out"),
 ])
 def test_a_model_must_end_with_logits(model, message):
     with pytest.raises(QuantizationError, match=message):

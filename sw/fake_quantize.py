@@ -7,7 +7,8 @@ multipliers of 16 bits lose next to nothing, and training brings their statistic
 from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
-from nomul.sw.calibrate import check_images, record
+from nomul.sw.build_layers import build_layers
+from nomul.sw.calibrate import check_images
 from nomul.sw.front_end import lower_model
 from nomul.sw.integer_layers import LayerBuilder
 from nomul.sw.layers import L1Conv2d, L1Linear
@@ -37,17 +38,13 @@ def fake_quantize(model: nn.Module, calibration_images: Tensor, config: Quantiza
     """
     check_images(calibration_images)
     model.eval()
-    steps, floats = lower_model(model, calibration_images)
-    if any(steps.roundings()):
+    lowered = lower_model(model, calibration_images)
+    if any(lowered.graph.roundings()):
         raise QuantizationError("the model has rounding in between already: train it, or quantize it")
-    config.check_names(step.name for step in steps.steps)
-    samples = record(floats, calibration_images)
-    builder = LayerBuilder(config, calibration_images.numpy(), {})
-    for step in steps.steps:
-        builder.build(step, samples[step.name], last=step is steps.steps[-1])
+    builder, floats = build_layers(lowered, calibration_images, config).builder, lowered.floats
     for name, node in list(floats.nodes.items())[:-1]:     # the logits stay what they are
         _round(floats.module, node, name, builder)
-    for step in steps.steps:
+    for step in lowered.graph.steps:
         if isinstance(step.operation, Weighted) and isinstance(layer := step.operation.layer, L1Conv2d | L1Linear):
             largest = min(config.largest_weight(step.name), builder.largest[step.inputs[0]])
             rounding = WeightsOnGrid(builder.grids[step.inputs[0]], largest)

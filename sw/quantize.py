@@ -5,9 +5,9 @@ import types
 import torch
 from torch import fx, nn
 
-from nomul.sw.calibrate import check_images, record
+from nomul.sw.build_layers import build_layers
+from nomul.sw.calibrate import check_images
 from nomul.sw.front_end import Tell, lower_model
-from nomul.sw.integer_layers import LayerBuilder
 from nomul.sw.quantization_config import LayerBits, QuantizationConfig
 from nomul.sw.quantized import QuantizedInput
 from nomul.sw.step_graph import build_graph
@@ -46,13 +46,10 @@ def quantize_(model: nn.Module, calibration_images: torch.Tensor, config: Quanti
         raise QuantizationError("the model is quantized already")
     check_images(calibration_images)
     model.eval()
-    steps, floats = lower_model(model, calibration_images, tell)
-    config.check_names(step.name for step in steps.steps)
-    samples = record(floats, calibration_images)
-    builder = LayerBuilder(config, calibration_images.numpy(), steps.grids())
-    modules = {step.name: builder.build(step, samples[step.name], last=step is steps.steps[-1]) for step in steps.steps}
+    lowered = lower_model(model, calibration_images, tell)
+    modules, builder = build_layers(lowered, calibration_images, config)
     tell("build_layers", f"{len(modules)} integer layers, calibrated on {len(calibration_images)} images")
-    _install(model, steps, modules, QuantizedInput(builder.grids[INPUT], builder.largest[INPUT]))
+    _install(model, lowered.graph, modules, QuantizedInput(builder.grids[INPUT], builder.largest[INPUT]))
     return model
 
 

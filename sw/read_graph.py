@@ -62,15 +62,15 @@ class _Reader:
             return
         path = self._path(node)
         label = node.name.rstrip("_") if path is None else path
-        where = f"node {label!r}{user_line(node.meta.get('stack_trace') or '')}"
+        line = user_line(node.meta.get("stack_trace") or "")
         if not node.users:
-            raise QuantizationError(f"{where}: nothing reads its output; leave it out of the forward")
+            raise QuantizationError(f"node {label!r}{line}: nothing reads its output; leave it out of the forward")
         try:
-            self._add(node, path, where)
+            self._add(node, path, label, line)
         except Refused as error:
-            raise QuantizationError(f"{where}: {error}") from None
+            raise QuantizationError(f"node {label!r}{line}: {error}") from None
 
-    def _add(self, node: fx.Node, path: str | None, where: str) -> None:
+    def _add(self, node: fx.Node, path: str | None, label: str, line: str) -> None:
         call = Call.of(node, None if path is None else self.modules[path])
         operation, operands = read_operation(call)
         if isinstance(operation, Weighted | Normalization):
@@ -87,7 +87,8 @@ class _Reader:
         if isinstance(operation, AveragePooling) and len(shape) == 1:   # a mean without keepdim
             shape = (*shape, 1, 1)
         self.steps[name] = Step(name, operation, tuple(self.tensors[operand] for operand in operands),
-                                tuple(map(_shape, operands)), shape, path if name == path else None, where)
+                                tuple(map(_shape, operands)), shape, path if name == path else None, label,
+                                line)
 
     def _unused(self, path: str | None, wanted: str) -> str:
         """`wanted`, or that with the first number that is left; no other module's path."""

@@ -152,8 +152,10 @@ class Step:
         Of its tensor.
     path : str or None
         The module that does it in the model; None for a function.
-    where : str
-        Name, file and line, for messages: "node 'add' (net.py:12)".
+    label : str
+        What messages call it: the path of the module, or its name in the exported graph.
+    line : str
+        Where it is in the model's forward, " (net.py:12)"; empty if that is not known.
     relu : bool
         Whether a ReLU follows.
     limit : float
@@ -170,11 +172,17 @@ class Step:
     reads: tuple[Shape, ...]
     shape: Shape
     path: str | None
-    where: str
+    label: str
+    line: str
     relu: bool = False
     limit: float = math.inf
     fused: tuple[str, ...] = ()
     rounding: tuple[str, ActivationsOnGrid] | None = None
+
+    @property
+    def where(self) -> str:
+        """For messages: "node 'add' (net.py:12)"."""
+        return f"node {self.label!r}{self.line}"
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,8 @@ def _compare(model: nn.Module, floats: FloatModel, images: Tensor, logits: bool)
             expected = model(images.clone())
         except RuntimeError:
             return f"not done: the model takes no {len(images)} images"
+    if not isinstance(expected, Tensor):
+        raise QuantizationError(f"the model must return a tensor, the logits, not a {type(expected).__name__}")
     if not torch.isfinite(expected).all():
         return "not done: the model's logits are not finite"
     if not torch.allclose(found, expected, rtol=_TOLERANCE, atol=_TOLERANCE * float(expected.abs().max())):

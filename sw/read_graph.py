@@ -51,7 +51,6 @@ class _Reader:
 
     def __init__(self, exported: Exported):
         self.modules = exported.modules
-        self.count = exported.images.meta["val"].shape[0]
         self.tensors: dict[fx.Node, str] = {exported.images: INPUT}     # which tensor a node's value is
         self.steps: dict[str, Step] = {}
         self.called: set[nn.Module] = set()

@@ -34,7 +34,6 @@ _HINTS = {
     "linear": "; it multiplies: use L1Linear, ShiftLinear, PowerSumLinear or SignLinear, or convert_",
     "softmax": "; leave it out: the logits are ordered alike",
     "log_softmax": "; leave it out: the logits are ordered alike",
-    "wrap_with_set_grad_enabled": "; leave torch.no_grad out of the forward",
 }
 
 

@@ -295,6 +295,27 @@ def test_a_model_must_end_with_logits(model, message):
         lower_model(model.eval(), images(4))
 
 
+@pytest.mark.parametrize("container", [list, tuple])
+def test_a_model_returns_a_tensor(container):
+    class Contained(Net):
+        def forward(self, x):
+            return container([super().forward(x)])
+
+    with pytest.raises(QuantizationError, match=f"must return a tensor, the logits, not a {container.__name__}"):
+        lower_model(Contained(*FORMS["mean"]).eval(), images(4))
+
+
+def test_torch_no_grad_in_the_forward_changes_nothing():
+    class Frozen(Net):
+        def forward(self, x):
+            with torch.no_grad():
+                x = functional.max_pool2d(x, 1)
+            return super().forward(x)
+
+    steps = lower_model(Frozen(*FORMS["mean"]).eval(), images(4)).graph.steps
+    assert [step.name for step in steps] == ["max_pool2d", "first", "mean", "last"]
+
+
 def test_a_quantized_model_is_not_quantized_again():
     model = quantize_(trained(NETS["strided"]), images(4), QuantizationConfig())
     with pytest.raises(QuantizationError, match="the model is quantized already"):

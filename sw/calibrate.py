@@ -1,4 +1,4 @@
-"""What a network's tensors are like: it runs on calibration images, and every step's tensor is kept."""
+"""What a network's tensors are like: it runs on calibration images, and every tensor is kept."""
 
 from typing import Any
 
@@ -6,41 +6,41 @@ import numpy as np
 import torch
 from torch import fx
 
-from nomul.sw.steps import QuantizationError, Step
+from nomul.sw.step_graph import FloatModel
+from nomul.sw.steps import QuantizationError
 
-__all__ = ["record"]
+__all__ = ["check_images", "record"]
 
 
-def record(traced: fx.GraphModule, steps: list[Step], images: torch.Tensor) -> dict[str, np.ndarray]:
-    """The tensor of every step for `images` (N, C, H, W), by the step's name.
+def check_images(images: torch.Tensor) -> None:
+    """Refuses calibration images that are none, or not finite.
 
     Raises
     ------
     QuantizationError
-        If the images are none, not finite, or not such as the model takes.
+        Says which.
     """
     if images.ndim != 4 or not len(images):
         raise QuantizationError(f"calibration_images must have the shape (number, channels, height, width), "
                                 f"not {tuple(images.shape)}")
     if not torch.isfinite(images).all():
         raise QuantizationError("calibration_images must be finite, and some values are NaN or infinite")
-    recorder = _Recorder(traced, steps)
-    try:
-        with torch.no_grad():
-            recorder.run(images)
-    except (RuntimeError, ValueError, IndexError) as error:
-        raise QuantizationError(f"the model fails on calibration images of shape {tuple(images.shape)}: "
-                                f"{str(error).splitlines()[0]}") from None
+
+
+def record(floats: FloatModel, images: torch.Tensor) -> dict[str, np.ndarray]:
+    """Every tensor of a model for `images` (N, C, H, W), by its name."""
+    recorder = _Recorder(floats)
+    with torch.no_grad():
+        recorder.run(images)
     return recorder.samples
 
 
 class _Recorder(fx.Interpreter):
-    """Runs the float model and keeps the tensor of every step."""
+    """Runs the float model and keeps every tensor."""
 
-    def __init__(self, module: fx.GraphModule, steps: list[Step]):
-        super().__init__(module)
-        self.extra_traceback = False  # an error's first line is the error
-        self.kept = {step.nodes[-1].name: step.name for step in steps}
+    def __init__(self, floats: FloatModel):
+        super().__init__(floats.module)
+        self.kept = {node.name: name for name, node in floats.nodes.items()}
         self.samples: dict[str, np.ndarray] = {}
 
     def run_node(self, n: fx.Node) -> Any:

@@ -3,7 +3,14 @@
 from torch import fx, nn
 
 from nomul.sw.network import IntegerNetwork
-from nomul.sw.quantized import QuantizedAdd, QuantizedArray, QuantizedInput, QuantizedPool
+from nomul.sw.quantized import (
+    QuantizedAdd,
+    QuantizedArray,
+    QuantizedConcat,
+    QuantizedInput,
+    QuantizedPool,
+    QuantizedUpsample,
+)
 from nomul.sw.steps import QuantizationError
 
 __all__ = ["convert"]
@@ -32,7 +39,8 @@ def convert(model: nn.Module, name: str) -> IntegerNetwork:
     modules = [model.get_submodule(str(node.target)) for node in graph.nodes if node.op == "call_module"]
     source = next(module for module in modules if isinstance(module, QuantizedInput))
     layers = tuple(module.layer for module in modules
-                   if isinstance(module, QuantizedArray | QuantizedPool | QuantizedAdd))
+                   if isinstance(module, QuantizedArray | QuantizedPool | QuantizedAdd | QuantizedConcat
+                                 | QuantizedUpsample))
     network = IntegerNetwork(name, source.largest.bit_length(), source.grid, layers, {})
     network.check()
     return network

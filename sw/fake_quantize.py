@@ -7,12 +7,14 @@ multipliers of 16 bits lose next to nothing, and training brings their statistic
 from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
-from nomul.sw.calibrate import record
+from nomul.sw.build_layers import build_layers
+from nomul.sw.calibrate import check_images
+from nomul.sw.front_end import lower_model
 from nomul.sw.integer_layers import LayerBuilder
 from nomul.sw.layers import L1Conv2d, L1Linear
 from nomul.sw.on_grid import ActivationsOnGrid, WeightsOnGrid
 from nomul.sw.quantization_config import QuantizationConfig
-from nomul.sw.steps import QuantizationError, trace_steps
+from nomul.sw.steps import QuantizationError, Weighted
 
 __all__ = ["fake_quantize"]
 
@@ -34,25 +36,21 @@ def fake_quantize(model: nn.Module, calibration_images: Tensor, config: Quantiza
     QuantizationError
         As `quantize_`; the model is then unchanged.
     """
+    check_images(calibration_images)
     model.eval()
-    traced, steps, grids = trace_steps(model)
-    if grids:
+    lowered = lower_model(model, calibration_images)
+    if any(lowered.graph.roundings()):
         raise QuantizationError("the model has rounding in between already: train it, or quantize it")
-    config.check_names(step.name for step in steps)
-    samples = record(traced, steps, calibration_images)
-    builder = LayerBuilder(config, calibration_images.numpy(), grids)
-    for step in steps:
-        builder.build(step, samples[step.name], last=step is steps[-1])
-    _round(traced, next(iter(traced.graph.nodes)), "input", builder)
-    for step in steps[:-1]:     # the logits stay what they are
-        _round(traced, step.nodes[-1], step.name, builder)
-    for step in steps:
-        if isinstance(step.module, L1Conv2d | L1Linear):
+    builder, floats = build_layers(lowered, calibration_images, config).builder, lowered.floats
+    for name, node in list(floats.nodes.items())[:-1]:     # the logits stay what they are
+        _round(floats.module, node, name, builder)
+    for step in lowered.graph.steps:
+        if isinstance(step.operation, Weighted) and isinstance(layer := step.operation.layer, L1Conv2d | L1Linear):
             largest = min(config.largest_weight(step.name), builder.largest[step.inputs[0]])
             rounding = WeightsOnGrid(builder.grids[step.inputs[0]], largest)
-            parametrize.register_parametrization(step.module, "weight", rounding)
-    traced.recompile()
-    return traced
+            parametrize.register_parametrization(layer, "weight", rounding)
+    floats.module.recompile()
+    return floats.module
 
 
 def _round(traced: fx.GraphModule, node: fx.Node, tensor: str, builder: LayerBuilder) -> None:

@@ -14,11 +14,21 @@ from nomul.sw import contract
 from nomul.sw.geometry import Size
 from nomul.sw.layer_base import ConvolutionLayer, LinearLayer
 from nomul.sw.layers import L1Conv2d, L1Linear, PowerSumConv2d, PowerSumLinear, SignConv2d, SignLinear
-from nomul.sw.network import Add, ArrayLayer, AveragePool, Layer, MaxPool, Tensor
+from nomul.sw.network import Add, ArrayLayer, AveragePool, Concat, Layer, MaxPool, Tensor, Upsample
 from nomul.sw.quantization_config import QuantizationConfig
-from nomul.sw.quantized import QuantizedAdd, QuantizedArray, QuantizedPool
+from nomul.sw.quantized import QuantizedAdd, QuantizedArray, QuantizedConcat, QuantizedPool, QuantizedUpsample
 from nomul.sw.scales import Affine, Codes, best_exponent, covering_exponent, l1_codes, requantization, shift_codes
-from nomul.sw.steps import ARRAYS, ArrayModule, QuantizationError, Step
+from nomul.sw.steps import (
+    ArrayModule,
+    AveragePooling,
+    Concatenation,
+    MaxPooling,
+    QuantizationError,
+    Step,
+    Sum,
+    Upsampling,
+    Weighted,
+)
 
 __all__ = ["LayerBuilder"]
 
@@ -73,8 +83,8 @@ class LayerBuilder:
             raise QuantizationError(f"layer {step.name!r}: its outputs are not finite; train the model again, with a "
                                     f"lower learning rate")
         sources = [self.grids[name] for name in step.inputs]
-        pools = step.module is not None and not step.is_array
-        self.largest[step.name] = self.largest[step.inputs[0]] if pools else self.config.largest_code(step.name)
+        keeps = isinstance(step.operation, MaxPooling | AveragePooling | Upsampling)
+        self.largest[step.name] = self.largest[step.inputs[0]] if keeps else self.config.largest_code(step.name)
         try:
             layer, module = self._made(step, sources, sample, last)
         except QuantizationError:
@@ -86,15 +96,29 @@ class LayerBuilder:
 
     def _made(self, step: Step, sources: list[Tensor], sample: np.ndarray,
               last: bool) -> tuple[Layer, nn.Module]:
-        if step.module is None:
-            add = self._add(step, sources, sample)
-            return add, QuantizedAdd(add, (sources[0], sources[1]))
-        if step.is_array:
-            array = self._array(step, sources[0], sample, last)
-            return array, QuantizedArray(array, sources[0])
-        pool = _pool(step, sources[0], sample)
-        pool.check(sources, 0, self.largest[step.name])
-        return pool, QuantizedPool(pool)
+        match step.operation:
+            case Weighted():
+                array = self._array(step, step.operation, sources[0], sample, last)
+                return array, QuantizedArray(array, sources[0])
+            case Sum():
+                add = self._add(step, sources, sample)
+                return add, QuantizedAdd(add, (sources[0], sources[1]))
+            case MaxPooling() | AveragePooling():
+                pool = _pool(step, step.operation, sources[0])
+                pool.check(sources, 0, self.largest[step.name])
+                return pool, QuantizedPool(pool)
+            case Concatenation():
+                concat = Concat(step.name, step.inputs, self._grid(step.name, sample))
+                concat.check(sources, 0, self.largest[step.name])
+                return concat, QuantizedConcat(concat, sources, self.largest[step.name])
+            case Upsampling(factor) if factor == (2, 2):
+                upsample = Upsample(step.name, step.inputs[0], replace(sources[0], height=2 * sources[0].height,
+                                                                       width=2 * sources[0].width))
+                return upsample, QuantizedUpsample(upsample)
+            case Upsampling(factor):
+                raise QuantizationError(f"layer {step.name!r}: upsampling must be by 2 both ways, not by {factor}")
+            case other:
+                raise QuantizationError(f"layer {step.name!r}: the hardware has no {other.noun}")
 
     def _grid(self, name: str, sample: np.ndarray, at_least: int | None = None) -> Tensor:
         """Unsigned for tensors without negative values, else with the zero point in the middle."""
@@ -106,12 +130,11 @@ class LayerBuilder:
         exponent = best_exponent(sample, zero_point, largest, at_least)
         return Tensor(*_map_shape(sample), zero_point=zero_point, exponent=exponent)
 
-    def _array(self, step: Step, source: Tensor, sample: np.ndarray, last: bool) -> ArrayLayer:
-        layer = step.module
-        assert isinstance(layer, ARRAYS)
+    def _array(self, step: Step, operation: Weighted, source: Tensor, sample: np.ndarray, last: bool) -> ArrayLayer:
+        layer = operation.layer
         stride, padding, dilation, groups = _geometry(layer)
         operator, codes = self._codes(step, layer, source)
-        affine = _affine(step.norm, len(codes.weight), layer.bias)
+        affine = _affine(operation.norm, len(codes.weight), layer.bias)
         terms = codes.weight.shape[1] * groups // source.channels
         if isinstance(layer, PowerSumConv2d | PowerSumLinear):
             scale = float(layer.power_sum().scale)
@@ -188,23 +211,12 @@ def _affine(norm: nn.BatchNorm1d | nn.BatchNorm2d | None, channels: int, bias: t
     return Affine(scale, norm.running_mean.double().numpy() - added, offset)
 
 
-def _pool(step: Step, source: Tensor, sample: np.ndarray) -> MaxPool | AveragePool:
-    pool = step.module
-    output = Tensor(*_map_shape(sample), source.zero_point, source.exponent)
-    if isinstance(pool, nn.AdaptiveAvgPool2d):
-        if output.shape[1:] != (1, 1):
-            raise QuantizationError(f"layer {step.name!r}: AdaptiveAvgPool2d must have the output size 1, "
-                                    f"not {pool.output_size}")
-        return AveragePool(step.name, step.inputs[0], source.shape[1:], 1, output)
-    assert isinstance(pool, nn.MaxPool2d | nn.AvgPool2d)
-    if getattr(pool, "dilation", 1) not in (1, (1, 1)) or pool.ceil_mode or getattr(pool, "divisor_override", None):
-        raise QuantizationError(f"layer {step.name!r}: pooling must have dilation 1, and neither ceil_mode nor "
-                                f"divisor_override")
-    if _pair(pool.padding) != (0, 0) and not getattr(pool, "count_include_pad", True):
+def _pool(step: Step, pooling: MaxPooling | AveragePooling, source: Tensor) -> MaxPool | AveragePool:
+    if isinstance(pooling, MaxPooling) and pooling.dilation != (1, 1):
+        raise QuantizationError(f"layer {step.name!r}: pooling must have dilation 1, not {pooling.dilation}")
+    if isinstance(pooling, AveragePooling) and pooling.padding != (0, 0) and not pooling.count_padding:
         raise QuantizationError(f"layer {step.name!r}: an average's padding counts, so count_include_pad must be True")
-    kind = MaxPool if isinstance(pool, nn.MaxPool2d) else AveragePool
-    return kind(step.name, step.inputs[0], _pair(pool.kernel_size), pool.stride, output, pool.padding)
-
-
-def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else value
+    channels, height, width = step.shape
+    output = Tensor(channels, height, width, source.zero_point, source.exponent)
+    kind = MaxPool if isinstance(pooling, MaxPooling) else AveragePool
+    return kind(step.name, step.inputs[0], pooling.kernel, pooling.stride, output, pooling.padding)

@@ -5,17 +5,19 @@ import types
 import torch
 from torch import fx, nn
 
-from nomul.sw.calibrate import record
-from nomul.sw.integer_layers import LayerBuilder
-from nomul.sw.on_grid import ActivationsOnGrid
+from nomul.sw.build_layers import build_layers
+from nomul.sw.calibrate import check_images
+from nomul.sw.front_end import Tell, lower_model
 from nomul.sw.quantization_config import LayerBits, QuantizationConfig
 from nomul.sw.quantized import QuantizedInput
-from nomul.sw.steps import QuantizationError, Step, trace_steps
+from nomul.sw.step_graph import build_graph
+from nomul.sw.steps import INPUT, QuantizationError, StepGraph
 
 __all__ = ["LayerBits", "QuantizationConfig", "QuantizationError", "quantize_"]
 
 
-def quantize_(model: nn.Module, calibration_images: torch.Tensor, config: QuantizationConfig) -> nn.Module:
+def quantize_(model: nn.Module, calibration_images: torch.Tensor, config: QuantizationConfig,
+              tell: Tell = lambda name, text: None) -> nn.Module:
     """Quantizes a trained model in place and returns it.
 
     Layers, poolings and sums are replaced by modules that compute exactly what the hardware does; `convert` takes
@@ -26,52 +28,45 @@ def quantize_(model: nn.Module, calibration_images: torch.Tensor, config: Quanti
     Parameters
     ----------
     model : nn.Module
-        On the CPU, (N, C, H, W) to (N, classes); see `QuantizationError`'s messages for what it may consist of.
+        On the CPU, (N, C, H, W) to (N, classes); see `QuantizationError`'s messages for what it may consist of. One
+        that returns the best classes (argmax, topk) returns the logits, which they are of, when it is quantized.
     calibration_images : torch.Tensor (N, C, H, W)
         Some hundred images such as the model was trained with.
     config : QuantizationConfig
         The hardware's numbers.
+    tell : function of (pass, text)
+        Called after each pass with what it did.
 
     Raises
     ------
     QuantizationError
-        For something that the hardware does not have; names the node. The model is then unchanged.
+        For something that the hardware does not have; names the node and its line. The model is then unchanged.
     """
+    if hasattr(model, "quantized_graph"):
+        raise QuantizationError("the model is quantized already")
+    check_images(calibration_images)
     model.eval()
-    traced, steps, grids = trace_steps(model)
-    config.check_names(step.name for step in steps)
-    samples = record(traced, steps, calibration_images)
-    builder = LayerBuilder(config, calibration_images.numpy(), grids)
-    modules = {step.name: builder.build(step, samples[step.name], last=step is steps[-1]) for step in steps}
-    _install(model, traced.graph, steps, modules, QuantizedInput(builder.grids["input"], builder.largest["input"]))
+    lowered = lower_model(model, calibration_images, tell)
+    modules, builder = build_layers(lowered, calibration_images, config)
+    tell("build_layers", f"{len(modules)} integer layers, calibrated on {len(calibration_images)} images")
+    _install(model, lowered.graph, modules, QuantizedInput(builder.grids[INPUT], builder.largest[INPUT]))
     return model
 
 
-def _install(model: nn.Module, graph: fx.Graph, steps: list[Step], modules: dict[str, nn.Module],
+def _install(model: nn.Module, steps: StepGraph, modules: dict[str, nn.Module],
              quantized_input: QuantizedInput) -> None:
-    """Puts the modules in place of what they quantize; what was fused becomes Identity or leaves the trace."""
-    for node in list(graph.nodes):
-        if node.op == "call_module" and isinstance(model.get_submodule(str(node.target)), ActivationsOnGrid):
-            node.replace_all_uses_with(node.all_input_nodes[0])
-            graph.erase_node(node)
-            delattr(model, str(node.target))
-    image = next(iter(graph.nodes))
+    """Puts the modules in place of what they quantize; what they have in them becomes Identity."""
+    for _, path, _ in steps.roundings():
+        delattr(model.get_submodule(path.rpartition(".")[0]), path.rpartition(".")[2])
     model.add_module("quantized_input", quantized_input)
-    with graph.inserting_after(image):
-        rounded = graph.create_node("call_module", "quantized_input", (image,))
-    image.replace_all_uses_with(rounded, lambda user: user is not rounded)
-    for step in steps:
-        first, *fused = step.nodes
-        for node in fused:
-            node.replace_all_uses_with(node.all_input_nodes[0])
-            graph.erase_node(node)
-            if node.op == "call_module":
-                model.set_submodule(str(node.target), nn.Identity())
-        if first.op == "call_module":
-            model.set_submodule(step.name, modules[step.name])
-        else:
-            model.add_module(f"quantized_{step.name}", modules[step.name])
-            first.op, first.target = "call_module", f"quantized_{step.name}"
+    paths = {}
+    for step in steps.steps:
+        for path in step.fused:
+            model.set_submodule(path, nn.Identity())
+        paths[step.name] = step.path or f"quantized_{step.name}".replace(".", "_")
+        model.set_submodule(paths[step.name], modules[step.name])
+    graph = build_graph(steps, lambda graph, image: graph.call_module("quantized_input", (image,)),
+                        lambda graph, step, inputs: graph.call_module(paths[step.name], tuple(inputs)))
     if isinstance(model, fx.GraphModule):
         model.graph = graph
     else:   # the generated forward reaches its modules by their paths from `self`, so it runs as the model's own

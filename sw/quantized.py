@@ -149,7 +149,7 @@ class QuantizedConcat(nn.Module):
         super().__init__()
         self.layer, self.sources, self.largest = layer, sources, largest
 
-    def forward(self, tensors: list[Values]) -> Values:
+    def forward(self, *tensors: Values) -> Values:
         """Tensors (N, C, H, W) to (N, sum of their C, H, W)."""
         grid = self.layer.output
         return _values(torch.cat([rescaled(_codes(values, source), source.zero_point, source.exponent - grid.exponent,

@@ -55,7 +55,25 @@ def separable():
         ShiftConv2d(2, 8, 3, padding=1, groups=2), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(3, (1, 2), 1),
         L1Conv2d(8, 8, 3, padding=1, groups=8), nn.BatchNorm2d(8), nn.AvgPool2d(3, 1, 1),
         SignConv2d(8, 12, (3, 1), stride=(2, 1), padding=(2, 0), dilation=(2, 1), groups=4), nn.BatchNorm2d(12),
-        nn.ReLU(), nn.AvgPool2d((2, 3), 1), L1Conv2d(12, 3, (3, 2)), nn.Flatten())
+        nn.ReLU(), nn.AvgPool2d((2, 3), 1), ShiftConv2d(12, 3, (3, 2)), nn.Flatten())
+
+
+class Joined(nn.Module):
+    """Branches that are joined and enlarged, as in a U-Net; a sum of tensors with and without gaps in memory."""
+
+    def __init__(self):
+        super().__init__()
+        self.down, self.down_norm = ShiftConv2d(2, 6, 3, stride=2, padding=1), nn.BatchNorm2d(6)
+        self.deep, self.deep_norm = L1Conv2d(6, 5, 3, stride=2, padding=1), nn.BatchNorm2d(5)
+        self.up = nn.Upsample(scale_factor=2)
+        self.wide, self.wide_norm = L1Conv2d(2, 11, 3, stride=2, padding=1), nn.BatchNorm2d(11)
+        self.last = ShiftLinear(11 * 16, 4)
+
+    def forward(self, x):
+        skip = functional.relu(self.down_norm(self.down(x)))
+        deep = self.up(torch.relu(self.deep_norm(self.deep(skip))))
+        joined = torch.cat([skip, deep], 1)
+        return self.last(torch.flatten(joined + self.wide_norm(self.wide(x)), 1))
 
 
 def signs():
@@ -88,7 +106,8 @@ class Limited(nn.Module):
 
 
 NETS = {"residual": Residual, "strided": strided, "pooled": pooled, "signs": signs, "power sums": power_sums,
-        "limited": Limited, "separable": separable}
+        "limited": Limited, "separable": separable,
+        "joined": Joined}
 
 
 def images(count, *, signed=False):

@@ -1,6 +1,7 @@
 """Host driver and gateware together: the simulated accelerator behind a line that damages what it carries."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import pytest
 from nomul.cosim.link import SimulationLink
 from nomul.cosim.random_network import random_codes, random_network
 from nomul.gen.presets import load_config
-from nomul.gen.spec.registers import Region
-from nomul.sw import reference
+from nomul.gen.spec.frames import RUN_NUMBERS
+from nomul.gen.spec.registers import INPUT_RUN_BIT, Region, address_of
+from nomul.sw import golden, reference
 from nomul.sw.compile import compile_network
 from nomul.sw.driver.board import Board
 from nomul.sw.driver.link import LinkError
@@ -46,3 +48,67 @@ def test_with_faults_no_byte_in_memory_is_wrong_and_every_run_is_right_or_an_err
         np.testing.assert_array_equal(logits, expected.reshape(logits.shape))
     assert right[RATES[0]] == right[RATES[1]] == 4
     assert Board(simulation).info().frame_errors > 0
+
+
+@pytest.mark.cosim
+@pytest.mark.parametrize("window", [3, 4])
+def test_images_follow_each_other_without_a_bubble(window):
+    """All images but the first take what the network takes, and a few cycles: they are transferred meanwhile."""
+    simulation = SimulationLink(CONFIG)
+    network = random_network(2, CONFIG)
+    compiled, codes = compile_network(network, CONFIG), random_codes(2, network, 40)
+    board = Board(simulation, window=window)
+    board.push(compiled)
+    times = {}
+    for images in (1, 2, 40):
+        begin = simulation.model.cycles
+        result = board.run(codes[:images])
+        times[images] = simulation.model.cycles - begin
+    run = int(result.cycles[0])
+    assert (result.cycles == run).all()
+    assert 38 * run <= times[40] - times[2] <= 38 * (run + 6)
+    np.testing.assert_array_equal(result.logits, golden.run(network, codes))
+
+
+@pytest.mark.cosim
+@pytest.mark.parametrize("seed", [4, 16])
+@pytest.mark.parametrize("rate", [0.0, 0.001])
+def test_images_of_several_frames_follow_each_other(seed, rate):
+    random.seed(seed)
+    config = replace(CONFIG, frame_bytes=64)
+    simulation = SimulationLink(config)
+    network = random_network(seed, config)
+    compiled, codes = compile_network(network, config), random_codes(seed, network, 24)
+    assert codes[0].size > 64
+    Board(simulation).push(compiled)
+    link = FaultyLink(simulation, rate, seed)
+    board = Board(link, timeout=0.05)
+    board.use(compiled)
+    np.testing.assert_array_equal(board.run(codes).logits, golden.run(network, codes))
+    assert bool(link.faults) == bool(rate)
+
+
+@pytest.mark.cosim
+def test_another_process_goes_on_after_runs_that_nobody_fetched():
+    simulation = SimulationLink(CONFIG)
+    network, other = random_network(2, CONFIG), random_network(3, CONFIG)
+    compiled, codes = compile_network(network, CONFIG), random_codes(2, network, 5)
+
+    def leave_a_run(board):
+        number = int.from_bytes(board.read(Region.REGISTERS, address_of("RUN"), 1), "little") + 1
+        next(board._transport.exchange([board.start_requests(number, compiled.image_bytes(codes[0]))]))
+        return number
+
+    board = Board(simulation)
+    board.push(compiled)
+    for left in range(1, 4):
+        number = leave_a_run(board)
+        # And part of another image.
+        board.write(Region.INPUT, (number + 1) % RUN_NUMBERS << INPUT_RUN_BIT, bytes(left))
+        board = Board(simulation)
+        board.use(compiled)
+        np.testing.assert_array_equal(board.run(codes).logits, golden.run(network, codes))
+    leave_a_run(board)
+    board.push(compile_network(other, CONFIG))      # while a run is at work
+    codes = random_codes(3, other, 3)
+    np.testing.assert_array_equal(board.run(codes).logits, golden.run(other, codes))

@@ -20,6 +20,7 @@ from nomul.gen.cli.application import COMMANDS, make_parser
 from nomul.gen.cli.cosim import _codes as cosim_codes
 from nomul.gen.cli.files import FileError, check_output, write_array, write_json, write_text
 from nomul.gen.cli.images import load_images, random_codes
+from nomul.gen.cli.run import best_classes
 from nomul.gen.cli.screen import progress, show_table, working
 from nomul.gen.presets import load_config
 from nomul.sw import container, golden, reference
@@ -252,12 +253,17 @@ def test_network_for_mnist_is_trained_and_quantized_and_the_golden_models_accura
     monkeypatch.setitem(DATASETS, "mnist", lambda: noise)
     checkpoint, network = str(tmp_path / "x.checkpoint"), str(tmp_path / "x.network")
     assert main(["train", "lenet-shift-q", "--epochs", "1", "-o", checkpoint]) == 0
-    assert main(["quantize", checkpoint, "-o", network]) == 0
+    capsys.readouterr()
+    assert main(["quantize", checkpoint, "-o", network, "--verbose"]) == 0
+    shown = capsys.readouterr().out
+    assert [line.split()[0] for line in shown.splitlines()[:9]] == [
+        "export", "read_graph", "drop_inert", "fuse_norms", "fuse_rectifications", "take_roundings", "drop_classes",
+        "compare", "build_layers"]
     quantized = IntegerNetwork.load(network)
     assert quantized.metadata["dataset"] == "mnist"
     logits = reference.trace(quantized, quantized.encode_images(images[100:].numpy()))["classifier.shift"]
     right = int((logits.reshape(20, 10).argmax(axis=1) == labels[100:].numpy()).sum())
-    assert f"golden model accuracy {5 * right:.2f} % of the test images" in capsys.readouterr().out
+    assert f"golden model accuracy {5 * right:.2f} % of the test images" in shown
 
 
 def test_cosim_takes_the_images_of_the_data_set_and_without_it_random_ones(monkeypatch, capsys):
@@ -286,9 +292,16 @@ def test_network_is_pushed_and_run_by_separate_commands_and_equals_the_golden_mo
         assert main(["push", str(program), "--port", board.port]) == 0
         assert "verified by checksum" in capsys.readouterr().out
         assert main([*map(str, run), board.port, "-o", str(tmp_path / "logits.npy"),
-                     "--json", str(tmp_path / "run.json")]) == 0
+                     "--json", str(tmp_path / "run.json"), "--top", "2"]) == 0
+        shown = capsys.readouterr().out.splitlines()
+        assert "--top must be from 1 to the 10 classes of" in fails(capsys, *run, board.port, "--top", "11")
+        assert "not 0" in fails(capsys, *run, board.port, "--top", "0")
     logits, expected = np.load(tmp_path / "logits.npy"), reference.trace(IntegerNetwork.load(network), codes)["logits"]
     np.testing.assert_array_equal(logits, expected.reshape(logits.shape))
+    assert shown[0].split() == ["image", "best", "1", "best", "2"]
+    for image, line in enumerate(shown[1:13]):
+        best = sorted(range(10), key=lambda label, image=image: (-logits[image][label], label))[:2]
+        assert line.split() == [str(image)] + " ".join(f"{label}: {logits[image][label]}" for label in best).split()
     summary = json.loads((tmp_path / "run.json").read_text())
     assert summary["predictions"] == logits.argmax(axis=1).tolist()
     assert summary["images"] == 12
@@ -424,3 +437,7 @@ def test_random_codes_are_the_same_every_time_and_use_the_whole_range():
     np.testing.assert_array_equal(codes, random_codes(Tensor(3, 8, 8), 4, 20))
     assert codes.shape == (20, 3, 8, 8)
     assert (codes.min(), codes.max()) == (0, 15)
+
+
+def test_best_classes_are_ordered_as_the_hardware_orders_them():
+    assert best_classes(np.array([3, -32768, 7, 7, 32767], np.int16), 4) == [4, 2, 3, 0]

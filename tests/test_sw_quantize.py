@@ -63,7 +63,7 @@ def test_layers_of_the_network_are_those_of_the_model():
     assert [layer.inputs for layer in network.layers] == [
         ("input",), ("stem",), ("stem", "left"), ("add",), ("add", "right"), ("add_1",), ("pool",)]
     pool = convert(quantize_(trained(pooled), images(16), QuantizationConfig()), "pooled").layers[1]
-    assert (type(pool), pool.kernel, pool.stride) == (MaxPool, (3, 3), 2)
+    assert (type(pool), pool.kernel, pool.stride) == (MaxPool, (3, 3), (2, 2))
 
 
 def test_tensors_are_unsigned_where_they_cannot_be_negative():
@@ -184,25 +184,27 @@ class Calling(nn.Module):
     (chain(nn.SiLU()), "supported are L1Conv2d, L1Linear, ShiftConv2d, ShiftLinear, .* MaxPool2d"),
     (chain(nn.Flatten(), nn.Linear(128, 128)), "node '1': Linear .* use L1Linear, ShiftLinear, .* or SignLinear"),
     (chain(nn.Sigmoid()), "node '0': Sigmoid is not supported; supported are"),
-    (chain(nn.BatchNorm2d(2)), "node '_0': a batch norm must directly follow a layer"),
+    (chain(nn.BatchNorm2d(2)), "node '0': a batch norm must directly follow a layer"),
     (chain(L1Conv2d(2, 2, 1), nn.ReLU(), nn.BatchNorm2d(2)), "node '2': a batch norm must directly follow"),
     (chain(L1Conv2d(2, 2, 1), nn.BatchNorm2d(2, track_running_stats=False)), "node '1': .*track_running_stats=True"),
-    (chain(L1Conv2d(2, 2, 1), nn.MaxPool2d(1), nn.ReLU()), "put it before the pooling"),
+    (chain(L1Conv2d(2, 2, 1), nn.MaxPool2d(1), nn.ReLU()), "put it before the max pooling"),
     (chain(L1Conv2d(2, 2, 1), nn.MaxPool2d(3, 1, padding=1, dilation=2), features=72), "layer '1': .* dilation 1"),
-    (chain(L1Conv2d(2, 2, 1), nn.MaxPool2d(3, 2, ceil_mode=True), features=32), "layer '1': .* neither ceil_mode"),
+    (chain(L1Conv2d(2, 2, 1), nn.MaxPool2d(3, 2, ceil_mode=True), features=32), "pooling has no ceil_mode"),
     (chain(L1Conv2d(2, 2, 1), nn.AvgPool2d(3, 1, 1, count_include_pad=False)), "layer '1': .* count_include_pad must"),
-    (chain(L1Conv2d(2, 2, 1), nn.AdaptiveAvgPool2d(8)), "layer '1': AdaptiveAvgPool2d must have the output size 1"),
+    (chain(L1Conv2d(2, 2, 1), nn.Upsample(scale_factor=3), features=1152), "layer '1': upsampling must be by 2"),
+    (chain(L1Conv2d(2, 2, 1), nn.AdaptiveAvgPool2d(3), features=18), "node '1': adaptive .* to 3×3 has windows"),
     (nn.Sequential(L1Conv2d(2, 2, 1), nn.AdaptiveAvgPool2d(1)), "must return the output of its last layer"),
     (nine_exponents(), "layer '1': .* span 9 values, -8 to 0, but the hardware has 8"),
     (chain(L1Conv2d(3, 2, 1)), r"fails on calibration images of shape \(4, 2, 8, 8\): .* 3 input channels"),
-    (Calling(lambda m, x: m.last(m.layer(m.layer(x)))), "node 'layer': the layer is called twice"),
-    (Calling(lambda m, x: m.last(m.layer(x) * 2)), "node 'mul': mul is not supported"),
-    (Calling(lambda m, x: m.last(m.layer(x) + 1)), "node 'add': add is not supported"),
-    (Calling(lambda m, x: m.last(m.layer(x) if x.sum() > 0 else x)), "cannot be traced by torch.fx"),
-    (Calling(lambda m, x: m.last((y := m.layer(x)) + torch.relu(y))), "node 'relu': the ReLU's input is used"),
-    (Calling(lambda m, x: (m.layer(x), m.last(x))[1]), "node 'layer': nothing reads its output; leave it out"),
+    (Calling(lambda m, x: m.last(m.layer(m.layer(x)))), r"node 'layer' \(.*\): the layer is called twice"),
+    (Calling(lambda m, x: m.last(m.layer(x) * 2)), r"node 'mul' \(test_sw_quantize.py:\d+\): mul is not supported"),
+    (Calling(lambda m, x: m.last(m.layer(x) + 1)), r"node 'add' \(.*\): add is not supported but for two tensors"),
+    (Calling(lambda m, x: m.last(m.layer(x) if x.sum() > 0 else x)), r"exported \(test_.*py:\d+\): .* depends"),
+    (Calling(lambda m, x: m.last((y := m.layer(x)) + torch.relu(y))), r"node 'relu' \(.*\): the ReLU's input is used"),
+    (Calling(lambda m, x: (m.layer(x), m.last(x))[1]), r"node 'layer' \(.*\): nothing reads its output; leave it out"),
     (Calling(lambda m, x: (m.last(m.layer(x)), x)), "must return the output of its last layer"),
-    (Calling(lambda m, x: m.last(torch.flatten(m.layer(x)).reshape(4, 2, 8, 8))), "reshape is not supported"),
+    (Calling(lambda m, x: m.last(torch.relu(m.layer(x).reshape(4, 4, 32)).reshape(4, 2, 8, 8))), "read as .4, 32.; o"),
+    (Calling(lambda m, x: m.last(m.layer(x).transpose(2, 3))), "transpose is not supported"),
 ])
 def test_unsupported_models_are_refused_by_node_and_left_unchanged(model, message):
     before = repr(model)

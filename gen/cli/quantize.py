@@ -1,7 +1,7 @@
 """`nomul quantize`: from a checkpoint to an integer network."""
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nomul.gen.cli.command import Command, add_output
 from nomul.gen.cli.files import ArgumentError, check_input, check_output
 from nomul.gen.cli.images import load_images
-from nomul.gen.cli.screen import progress, say, working
+from nomul.gen.cli.screen import progress, say, show_table, working
 from nomul.gen.spec.config import Config
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ _TERM_BITS = 4
 
 def quantize_checkpoint(checkpoint: "Checkpoint", output: str | Path, config: Config | None = None,
                         bits: int = 8, epochs: int = 0, terms: int | None = None,
-                        layers: "Mapping[str, LayerBits] | None" = None) -> "IntegerNetwork":
+                        layers: "Mapping[str, LayerBits] | None" = None,
+                        tell: Callable[[str, str], None] = lambda name, text: None) -> "IntegerNetwork":
     """Quantizes a trained network in place, calibrated on training images, and writes the integer network.
 
     Parameters
@@ -46,6 +47,8 @@ def quantize_checkpoint(checkpoint: "Checkpoint", output: str | Path, config: Co
         Layers that multiply get weights that are sums of so many powers of two.
     layers : mapping of str to LayerBits, optional
         Layers with fewer bits than the others.
+    tell : function of (pass, text)
+        Called after each pass of the quantizer with what it did.
 
     Raises
     ------
@@ -79,7 +82,7 @@ def quantize_checkpoint(checkpoint: "Checkpoint", output: str | Path, config: Co
         with progress(f"train {checkpoint.name} with rounding, steps") as update:
             model = fine_tuned(model, images, widths, dataset, checkpoint.recipe, epochs, checkpoint.seed, update)
     with working(f"quantize {checkpoint.name}"):
-        quantize_(model, images, widths)
+        quantize_(model, images, widths, tell)
         network = replace(convert(model, checkpoint.name), metadata={
             "dataset": checkpoint.dataset, "seed": checkpoint.seed, "float_accuracy": checkpoint.result.accuracy,
             "epochs_with_rounding": epochs})
@@ -104,6 +107,7 @@ def _configure(parser: ArgumentParser) -> None:
                         help="for a network that multiplies: its weights become sums of so many powers of two, each of "
                              "which takes the time of a layer")
     add_output(parser, "the integer network")
+    parser.add_argument("--verbose", action="store_true", help="print what each pass of the quantizer did")
 
 
 def _layers(arguments: Sequence[str]) -> dict[str, "LayerBits"]:
@@ -133,7 +137,11 @@ def _run(arguments: Namespace) -> int:
 
     config = None if arguments.config is None else load_config(arguments.config)
     checkpoint = load_checkpoint(source)
-    network = quantize_checkpoint(checkpoint, output, config, arguments.bits, arguments.epochs, arguments.terms, layers)
+    passes: list[tuple[str, str]] = []
+    network = quantize_checkpoint(checkpoint, output, config, arguments.bits, arguments.epochs, arguments.terms, layers,
+                                  lambda name, text: passes.append((name, text)))
+    if arguments.verbose:
+        show_table(passes)
     images = load_images(checkpoint.dataset, network.input, network.activation_bits)
     with progress(f"golden model of {network.name}, images") as update:
         predictions = golden.run(network, images.codes, update).argmax(axis=1)

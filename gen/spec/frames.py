@@ -24,19 +24,19 @@ next: one with any other number has been carried out before, and is only answere
 for which run they are, and are ignored but for the next one's. One run may be at work and one more be started, which
 begins when the image is packed and the one before has ended; until then the device takes neither another START nor
 bytes for the run after. So an image is on its way while another is run, and results are fetched while the next run is
-at work. While a run is started or at work, only REGISTERS and INPUT are there; requests for other regions wait.
+at work. FINISH is answered as soon as its run has ended, with the words of RESULTS. While a run is started or at work,
+only REGISTERS and INPUT are there; requests for other regions wait.
 
-=========  ==================================================  =================================================
-operation  request payload                                     answer payload, after the status byte
-=========  ==================================================  =================================================
-SYNC       -                                                   longest payload in bytes (2)
-READ       region (1), address (3), bytes (2)                  the bytes
-WRITE      region (1), address (3), bytes                      -
-CHECKSUM   region (1), address (3), words (4)                  CRC-32 of the words' bytes (4)
-START      run (1), image bytes for INPUT from byte 0 or none  -
-FINISH     run (1)                                             RESULTS from word 0: cycles (4), top (2), RESULT_COUNT
-                                                               results (2 each, signed), as soon as the run has ended
-=========  ==================================================  =================================================
+=========  ========================================  =========================================================
+operation  request payload                           answer payload, after the status byte
+=========  ========================================  =========================================================
+SYNC       -                                         longest payload in bytes (2)
+READ       region (1), address (3), bytes (2)        the bytes
+WRITE      region (1), address (3), bytes            -
+CHECKSUM   region (1), address (3), words (4)        CRC-32 of the words' bytes (4)
+START      run (1), image bytes from byte 0 or none  -
+FINISH     run (1)                                   cycles (4), top (2), RESULT_COUNT results (2 each, signed)
+=========  ========================================  =========================================================
 """
 
 import zlib

@@ -138,7 +138,7 @@ def decode(stream: bytes) -> list[np.ndarray]:
                 if not left:
                     byte, left = take(1)[0], 8
                 code, byte, left = code << 1 | byte & 1, byte >> 1, left - 1
-                if code - first < count:
+                if 0 <= code - first < count:
                     break
                 index, first = index + count, first + count << 1
             else:

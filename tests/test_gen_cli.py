@@ -192,8 +192,14 @@ def program(tmp_path_factory, network):
 
 def test_compile_tells_what_its_passes_did(network, tmp_path, capsys):
     assert main(["compile", str(network), "--config", "tiny", "-o", str(tmp_path / "p"), "--verbose"]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[:-1]] == [
-        "choose_operators", "prove_accumulators", "fold_input", "place_tensors", "emit"]
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()[:-1]]
+    assert [line[0] for line in lines[:5]] == ["choose_operators", "prove_accumulators", "fold_input", "place_tensors",
+                                               "emit"]
+    header, *layers, total = lines[5:]
+    assert header == ["layer", "weights", "bits", "entropy", "coded", "bits"]
+    assert total[0] == "all"
+    assert int(total[1]) == sum(int(layer[1]) for layer in layers) > 0
+    assert all(0 <= float(layer[3]) <= min(float(layer[2]), float(layer[4])) for layer in [*layers, total])
 
 
 def inspected(capsys, path) -> dict:

@@ -1,10 +1,15 @@
 """`nomul compile`: from an integer network to a program and a weight stream."""
 
 from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
 from nomul.gen.cli.command import Command, add_config, add_output
 from nomul.gen.cli.files import check_input, check_output
 from nomul.gen.cli.screen import say, show_table
+
+if TYPE_CHECKING:
+    from nomul.sw.compiled import CompiledNetwork
+    from nomul.sw.network import IntegerNetwork
 
 __all__ = ["COMMAND"]
 
@@ -13,7 +18,8 @@ def _configure(parser: ArgumentParser) -> None:
     parser.add_argument("network", metavar="NETWORK", help="file that `nomul quantize` wrote")
     add_config(parser)
     add_output(parser, "program and weight stream")
-    parser.add_argument("--verbose", action="store_true", help="print what each pass of the compiler did")
+    parser.add_argument("--verbose", action="store_true",
+                        help="print what each pass did, and how short weights would be under a Huffman code")
 
 
 def _run(arguments: Namespace) -> int:
@@ -24,13 +30,32 @@ def _run(arguments: Namespace) -> int:
 
     config = load_config(arguments.config)
     passes: list[tuple[str, str]] = []
-    compiled = compile_network(IntegerNetwork.load(source), config, lambda name, text: passes.append((name, text)))
+    network = IntegerNetwork.load(source)
+    compiled = compile_network(network, config, lambda name, text: passes.append((name, text)))
     if arguments.verbose:
         show_table(passes)
+        _show_coding(network, compiled)
     compiled.save(output)
     say(f"{output}: {compiled.name} for configuration {config.name} ({config.hash}), "
         f"{len(compiled.program) - 1} layers, {compiled.weight_stream_bytes} bytes of weights and parameters")
     return 0
+
+
+def _show_coding(network: "IntegerNetwork", compiled: "CompiledNetwork") -> None:
+    """Each array layer's bits a weight: in memory, of entropy, and in a coded stream."""
+    from nomul.sw.coded_weights import code_weights
+    from nomul.sw.network import ArrayLayer
+
+    names = [layer.name for layer in network.layers if isinstance(layer, ArrayLayer)]
+    coding = code_weights(compiled)
+    weights = sum(layer.weights for layer in coding)
+    rows = [(name, layer.weights, layer.weight_bits, f"{layer.entropy:.2f}", f"{layer.coded_bits:.2f}")
+            for name, layer in zip(names, coding, strict=True)]
+    if weights:
+        entropy = sum(layer.weights * layer.entropy for layer in coding) / weights
+        coded = sum(8 * len(layer.coded) for layer in coding) / weights
+        rows.append(("all", weights, compiled.config.weight_bits, f"{entropy:.2f}", f"{coded:.2f}"))
+    show_table(rows, ("layer", "weights", "bits", "entropy", "coded bits"))
 
 
 COMMAND = Command("compile", "turn an integer network into a program for one configuration",

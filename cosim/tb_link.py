@@ -25,7 +25,8 @@ class Memory:
         self.words: dict[tuple[int, int], int] = {}
         self.allowed: dict[tuple[int, int], int] = {}
         self._dut = dut
-        dut.bus__busy.value = dut.bus__loaded.value = dut.bus__read_data.value = 0
+        dut.bus__busy.value = dut.bus__pending.value = dut.bus__loaded.value = dut.bus__read_data.value = 0
+        dut.bus__result_count.value, dut.bus__ready.value = 0, 1
 
     def read(self, region: Region, address: int, words: int) -> bytes:
         """The bytes that a read should give."""

@@ -14,6 +14,7 @@ _MEANINGS = {
     Region.RESULTS: "read only: cycles of the last run (2 words), index of the largest output, network outputs, signed",
     Region.INPUT: "write only: activation codes of the image in the order y, x, channel; address bits 20 to 23 are the "
                   "run's number",
+    Region.CODED_WEIGHTS: "write only, with `weight_decoder`: the weights of all layers, entropy-coded",
 }
 
 

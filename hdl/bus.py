@@ -13,9 +13,9 @@ __all__ = ["HostBus"]
 class HostBus(wiring.Signature):
     """Word accesses to the memory map of `nomul.gen.spec.registers`; the host side is the initiator.
 
-    A write takes place in every cycle with `write_enable`. After a cycle with `read_enable`, `read_data` is valid in
-    the second cycle that follows (``READ_LATENCY``). While `busy`, only REGISTERS and INPUT may be accessed; while
-    `pending`, only REGISTERS.
+    A write takes place in every cycle with `write_enable` and `ready`. After a cycle with `read_enable`, `read_data` is
+    valid in the second cycle that follows (``READ_LATENCY``). While `busy`, only REGISTERS and INPUT may be accessed;
+    while `pending`, only REGISTERS.
 
     Members
     -------
@@ -23,6 +23,8 @@ class HostBus(wiring.Signature):
         Region and word address of the access.
     write_enable : Out(1), write_data : Out(bits)
         `bits` is the widest region's word.
+    ready : In(1)
+        A write of this cycle takes place; it stays until then.
     read_enable : Out(1), read_data : In(bits)
         Words narrower than `bits` are in the low bits, the others 0.
     start : Out(1)
@@ -49,7 +51,7 @@ class HostBus(wiring.Signature):
         self.bits = 8 * max(word_bytes(region, config) for region in Region)
         super().__init__({
             "region": Out(3), "address": Out(24),
-            "write_enable": Out(1), "write_data": Out(self.bits),
+            "write_enable": Out(1), "write_data": Out(self.bits), "ready": In(1),
             "read_enable": Out(1), "read_data": In(self.bits),
             "start": Out(1), "run": Out(range(RUN_NUMBERS)), "pending": In(1), "busy": In(1),
             "result_run": Out(range(RUNS_KEPT)), "result_count": In(32), "loaded": In(1), "bad_frame": Out(1),

@@ -16,6 +16,7 @@ from nomul.hdl.registers import RegisterBlock
 from nomul.hdl.results import ResultCollector
 from nomul.hdl.sequencer import Sequencer
 from nomul.hdl.vector import VectorEngine
+from nomul.hdl.weight_decoder import WeightDecoder
 
 __all__ = ["Core"]
 
@@ -63,8 +64,25 @@ class Core(wiring.Component):
             ]
             with m.If(sequencer.busy):
                 m.d.comb += read.addr.eq(engine_address)
+            if config.weight_decoder and region is Region.WEIGHTS:
+                with m.If(decoder.write_enable):
+                    m.d.comb += [write.addr.eq(decoder.write_address), write.data.eq(decoder.write_data),
+                                 write.en.eq(1)]
             read_data[region] = read.data
             return read.data
+
+        # Coded weights; nobody touches the weight memory while they are decoded.
+        m.d.comb += bus.ready.eq(1)
+        decoding: Signal | int = 0
+        if config.weight_decoder:
+            m.submodules.decoder = decoder = WeightDecoder(config)
+            decoding = decoder.busy
+            m.d.comb += [
+                decoder.byte_valid.eq(writing[Region.CODED_WEIGHTS]), decoder.byte_address.eq(bus.address),
+                decoder.byte.eq(bus.write_data),
+            ]
+            with m.If(bus.region == Region.CODED_WEIGHTS):
+                m.d.comb += bus.ready.eq(decoder.byte_ready)
 
         m.d.comb += [
             sequencer.program_data.eq(host_memory(
@@ -120,7 +138,7 @@ class Core(wiring.Component):
         m.d.comb += [
             bus.loaded.eq(registers.loaded), packer.flush.eq(bus.pending),
             sequencer.start.eq(bus.pending & ~packer.busy & ~running),
-            bus.busy.eq(bus.pending | running), bus.result_count.eq(registers.result_count),
+            bus.busy.eq(bus.pending | running | decoding), bus.result_count.eq(registers.result_count),
             array.start.eq(sequencer.array_start), sequencer.array_busy.eq(array.busy),
             vector.start.eq(sequencer.vector_start), sequencer.vector_busy.eq(vector.busy),
             array.descriptor.eq(sequencer.descriptor), vector.descriptor.eq(sequencer.descriptor),

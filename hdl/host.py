@@ -166,7 +166,7 @@ class HostProcessor(wiring.Component):
                     for region in Region:
                         with m.Case(region):
                             m.d.sync += [size.eq(word_bytes(region, config)), limit.eq(depth(region, config))]
-                            if region in (Region.RESULTS, Region.INPUT):
+                            if region in (Region.RESULTS, Region.INPUT, Region.CODED_WEIGHTS):
                                 with m.If(writing == (region == Region.RESULTS)):
                                     refuse(Status.BAD_ADDRESS)
                     with m.Default():
@@ -201,6 +201,7 @@ class HostProcessor(wiring.Component):
             with m.State("Write"):
                 with m.If(~(image & for_following & bus.pending)):
                     m.d.comb += bus.write_enable.eq(~image | for_following)
+                with m.If((bus.write_enable & bus.ready) | (image & ~for_following)):
                     m.d.sync += [
                         word.eq(0), index.eq(0),
                         subject.address.eq(subject.address + 1), subject.count.eq(subject.count - 1),

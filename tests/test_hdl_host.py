@@ -64,9 +64,10 @@ class Device:
         async def respond(ctx):
             delayed, busy, pending, at_work, words = (0, 0), 0, False, 0, []
             while True:
-                _, _, region, address, write, data, read, start, bad, run, result_run = await ctx.tick().sample(
+                _, _, region, address, write, data, read, start, bad, run, result_run, ready = await ctx.tick().sample(
                     bus.region, bus.address, bus.write_enable, bus.write_data, bus.read_enable, bus.start,
-                    bus.bad_frame, bus.run, bus.result_run)
+                    bus.bad_frame, bus.run, bus.result_run, bus.ready)
+                write &= ready
                 if write or read:
                     self._check_access(region, result_run, run, busy, pending)
                 if write:
@@ -90,6 +91,7 @@ class Device:
                     pending, busy, at_work, words = False, RUN_CYCLES, ctx.get(bus.run), self._results()
                 ctx.set(bus.busy, busy > 0 or pending)
                 ctx.set(bus.pending, pending)
+                ctx.set(bus.ready, random.random() < 0.7)
                 ctx.set(bus.result_count, self.register("RESULT_COUNT"))
                 ctx.set(bus.loaded, any(self.register(name) for name in ("NETWORK_LOW", "NETWORK_HIGH")))
 
@@ -177,7 +179,7 @@ def test_writes_outside_a_region_change_nothing():
     for region in (Region.REGISTERS, *MEMORIES, Region.INPUT):
         size = word_bytes(region, CONFIG)
         requests += [write(region, depth(region, CONFIG) - 1, bytes(2 * size)), write(region, 0xFFFFFF, bytes(size))]
-    requests += [write(7, 0, b"x"), write(255, 0, b"x")]
+    requests += [write(Region.CODED_WEIGHTS, 0, b"x"), write(8, 0, b"x"), write(255, 0, b"x")]
     answers, device = ask(*requests)
     assert answers == [bytes([Status.BAD_ADDRESS])] * len(requests)
     assert device.writes == 0

@@ -9,7 +9,6 @@ from nomul.gen.cli.screen import say, show_table
 
 if TYPE_CHECKING:
     from nomul.sw.compiled import CompiledNetwork
-    from nomul.sw.network import IntegerNetwork
 
 __all__ = ["COMMAND"]
 
@@ -34,23 +33,21 @@ def _run(arguments: Namespace) -> int:
     compiled = compile_network(network, config, lambda name, text: passes.append((name, text)))
     if arguments.verbose:
         show_table(passes)
-        _show_coding(network, compiled)
+        _show_coding(compiled)
     compiled.save(output)
     say(f"{output}: {compiled.name} for configuration {config.name} ({config.hash}), "
         f"{len(compiled.program) - 1} layers, {compiled.weight_stream_bytes} bytes of weights and parameters")
     return 0
 
 
-def _show_coding(network: "IntegerNetwork", compiled: "CompiledNetwork") -> None:
+def _show_coding(compiled: "CompiledNetwork") -> None:
     """Each array layer's bits a weight: in memory, of entropy, and in a coded stream."""
     from nomul.sw.coded_weights import code_weights
-    from nomul.sw.network import ArrayLayer
 
-    names = [layer.name for layer in network.layers if isinstance(layer, ArrayLayer)]
     coding = code_weights(compiled)
     weights = sum(layer.weights for layer in coding)
-    rows = [(name, layer.weights, layer.weight_bits, f"{layer.entropy:.2f}", f"{layer.coded_bits:.2f}")
-            for name, layer in zip(names, coding, strict=True)]
+    rows = [(layer.name, layer.weights, layer.weight_bits, f"{layer.entropy:.2f}", f"{layer.coded_bits:.2f}")
+            for layer in coding]
     if weights:
         entropy = sum(layer.weights * layer.entropy for layer in coding) / weights
         coded = sum(8 * len(layer.coded) for layer in coding) / weights

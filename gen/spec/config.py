@@ -95,6 +95,8 @@ class Config:
         Network outputs (16-bit logits) that the result memory holds.
     frame_bytes : int
         Longest frame payload of the link, in bytes.
+    weight_decoder : bool
+        Whether the accelerator decodes entropy-coded weights, so that a network is pushed with fewer bytes.
 
     Raises
     ------
@@ -123,6 +125,7 @@ class Config:
     image_bytes: int = 1024
     result_words: int = 64
     frame_bytes: int = 1024
+    weight_decoder: bool = False
 
     def __post_init__(self) -> None:
         for key, allowed in _ALLOWED.items():
@@ -131,7 +134,7 @@ class Config:
                 shown = f"{allowed.start} to {allowed.stop - 1}" if isinstance(allowed, range) else \
                     f"one of {', '.join(map(str, allowed))}"
                 raise ConfigError(f"configuration {self.name!r}: {key} must be {shown}, not {value!r}")
-        for key in ("unified", "l1_minimum", "leaf_register"):
+        for key in ("unified", "l1_minimum", "leaf_register", "weight_decoder"):
             if type(getattr(self, key)) is not bool:
                 raise ConfigError(f"configuration {self.name!r}: {key} must be true or false, "
                                   f"not {getattr(self, key)!r}")

@@ -27,6 +27,9 @@ class Region(IntEnum):
     #: The hardware packs its windows, which the INPUT registers describe, into activation words from address 0: the
     #: taps of a window in the order row, column, channel, lanes beyond them filled with the pad code.
     INPUT = 6
+    #: Write only, one byte a word, with `weight_decoder`: the weights of all layers, coded as `nomul.sw.huffman` does.
+    #: Byte 0 begins the stream, whose words go to WEIGHTS from word 0; a byte whose address is not the next is ignored.
+    CODED_WEIGHTS = 7
 
 
 #: Where in an address of `Region.INPUT` the run's number begins.
@@ -45,6 +48,7 @@ def word_bytes(region: Region, config: Config) -> int:
         Region.ACTIVATIONS: config.activation_word_bits,
         Region.RESULTS: 16,
         Region.INPUT: 8,
+        Region.CODED_WEIGHTS: 8,
     }[region]
     return -(-bits // 8)
 
@@ -59,6 +63,7 @@ def depth(region: Region, config: Config) -> int:
         Region.ACTIVATIONS: config.activation_words,
         Region.RESULTS: config.result_words + RESULT_HEADER,
         Region.INPUT: config.image_bytes,
+        Region.CODED_WEIGHTS: 1 << 24 if config.weight_decoder else 0,
     }[region]
 
 

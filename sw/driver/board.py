@@ -9,6 +9,7 @@ import numpy as np
 from nomul.gen.spec.config import INTERFACE_VERSION
 from nomul.gen.spec.frames import RUN_NUMBERS, Operation, Status
 from nomul.gen.spec.registers import INPUT_RUN_BIT, MAGIC, REGISTERS, Region, address_of
+from nomul.sw.coded_weights import coded_stream
 from nomul.sw.compiled import CompiledNetwork
 from nomul.sw.driver.link import ByteLink
 from nomul.sw.driver.memory import SUBJECT_BYTES, BoardError, MemoryAccess, Section, write_request
@@ -100,8 +101,9 @@ class Board(MemoryAccess):
             *(Section(Region.REGISTERS, address_of(name), value.to_bytes(4, "little"))
               for name, value in registers.items()),
         ) if section.content]
-        total, done = sum(len(section.content) for section in sections), 0
-        pieces = [piece for section in sections for piece in self.pieces(section, self.room(SUBJECT_BYTES))]
+        sent = [_shorter(section, compiled) for section in sections]
+        total, done = sum(len(section.content) for section in sent), 0
+        pieces = [piece for section in sent for piece in self.pieces(section, self.room(SUBJECT_BYTES))]
         for piece, _ in zip(pieces, self._transport.exchange(map(write_request, pieces)), strict=True):
             done += len(piece.content)
             if progress:
@@ -230,6 +232,14 @@ class Board(MemoryAccess):
         if held != wanted:
             raise BoardError(f"the board holds {f'network {held}' if held else 'no network'}, not {compiled.name} "
                              f"({wanted}): push it first")
+
+
+def _shorter(section: Section, compiled: CompiledNetwork) -> Section:
+    """The section as it is sent: weights coded, if the board decodes them and that saves bytes."""
+    if section.region is not Region.WEIGHTS or not compiled.config.weight_decoder:
+        return section
+    coded = coded_stream(compiled)
+    return Section(Region.CODED_WEIGHTS, 0, coded) if len(coded) < len(section.content) else section
 
 
 def finish_request(run: int) -> Request:

@@ -16,6 +16,8 @@ from nomul.gen.spec.registers import (
     word_bytes,
 )
 from nomul.gen.spec.registers import Status as StatusBit
+from nomul.sw.huffman import HuffmanError
+from nomul.sw.huffman import decode as decode_weights
 
 __all__ = ["DeviceModel"]
 
@@ -45,7 +47,10 @@ class DeviceModel:
 
     def __init__(self, config: Config, run: Callable[[dict[Region, bytearray]], tuple[Sequence[int], int]]):
         self._config, self._run = config, run
-        self.memories = {region: bytearray(depth(region, config) * word_bytes(region, config)) for region in Region}
+        stored = [region for region in Region if region is not Region.CODED_WEIGHTS]
+        self.memories: dict[Region, bytearray] = {
+            region: bytearray(depth(region, config) * word_bytes(region, config)) for region in stored}
+        self._coded = bytearray()
         self._word_bits = {
             Region.WEIGHTS: config.weight_word_bits,
             Region.PARAMETERS: config.parameter_word_bits,
@@ -132,7 +137,7 @@ class DeviceModel:
 
     def _span(self, subject: bytes, *, count: int = 0, words: int = 0, writing: bool = False) -> tuple:
         """Region, first and last (exclusive) byte of `count` bytes or of `words` words; refuses what is not there."""
-        if subject[0] not in list(Region) or subject[0] == (Region.RESULTS if writing else Region.INPUT):
+        if subject[0] not in list(Region) or (subject[0] == Region.RESULTS if writing else subject[0] >= Region.INPUT):
             raise _RefusalError(Status.BAD_ADDRESS)
         region, address = Region(subject[0]), int.from_bytes(subject[1:4], "little")
         if region is Region.INPUT:
@@ -141,7 +146,7 @@ class DeviceModel:
         stop = address * size + (count or words * size)
         if stop == address * size or count % size:
             raise _RefusalError(Status.BAD_LENGTH)
-        if stop > len(self.memories[region]):
+        if stop > depth(region, self._config) * size:
             raise _RefusalError(Status.BAD_ADDRESS)
         return region, address * size, stop
 
@@ -159,6 +164,8 @@ class DeviceModel:
             raise _RefusalError(Status.BAD_LENGTH)
         content = payload[_SUBJECT_BYTES:]
         region, start, stop = self._span(payload, count=len(content), writing=True)
+        if region is Region.CODED_WEIGHTS:
+            return self._decode(start, content)
         if region is Region.INPUT and int.from_bytes(payload[1:4], "little") >> INPUT_RUN_BIT != self._following():
             return b""
         if region is Region.REGISTERS:
@@ -173,6 +180,25 @@ class DeviceModel:
             for n in range(0, len(content), size):
                 word = int.from_bytes(content[n:n + size], "little") & mask
                 self.memories[region][start + n:start + n + size] = word.to_bytes(size, "little")
+        return b""
+
+    def _decode(self, address: int, content: bytes) -> bytes:
+        """Takes the next bytes of coded weights; whole sections appear in the memory."""
+        for n, byte in enumerate(content, start=address):
+            if n == 0:
+                self._coded.clear()
+            if n == len(self._coded):
+                self._coded.append(byte)
+        try:
+            sections = decode_weights(bytes(self._coded))
+        except HuffmanError:    # not yet, or never
+            return b""
+        lanes, bits = self._config.lanes, self._config.weight_bits
+        size = word_bytes(Region.WEIGHTS, self._config)
+        weights = [int(weight) for section in sections for weight in section]
+        for n in range(0, len(weights) - lanes + 1, lanes):
+            word = sum(weight << bits * lane for lane, weight in enumerate(weights[n:n + lanes]))
+            self.memories[Region.WEIGHTS][n // lanes * size:(n // lanes + 1) * size] = word.to_bytes(size, "little")
         return b""
 
     def _following(self) -> int:

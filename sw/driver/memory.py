@@ -14,7 +14,7 @@ __all__ = ["SUBJECT_BYTES", "BoardError", "MemoryAccess", "Section", "write_requ
 #: Payload bytes that say what a request is about: region and address.
 SUBJECT_BYTES = 4
 #: Regions whose words are as long in every configuration.
-_FIXED = {Region.REGISTERS: 4, Region.PROGRAM: 4, Region.RESULTS: 2, Region.INPUT: 1}
+_FIXED = {Region.REGISTERS: 4, Region.PROGRAM: 4, Region.RESULTS: 2, Region.INPUT: 1, Region.CODED_WEIGHTS: 1}
 
 
 class BoardError(NomulError):

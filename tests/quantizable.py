@@ -55,7 +55,8 @@ def separable():
         ShiftConv2d(2, 8, 3, padding=1, groups=2), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(3, (1, 2), 1),
         L1Conv2d(8, 8, 3, padding=1, groups=8), nn.BatchNorm2d(8), nn.AvgPool2d(3, 1, 1),
         SignConv2d(8, 12, (3, 1), stride=(2, 1), padding=(2, 0), dilation=(2, 1), groups=4), nn.BatchNorm2d(12),
-        nn.ReLU(), nn.AvgPool2d((2, 3), 1), ShiftConv2d(12, 3, (3, 2)), nn.Flatten())
+        nn.ReLU(), nn.AvgPool2d((2, 3), 1), ShiftConv2d(12, 3, (3, 2)), nn.BatchNorm2d(3),
+        nn.Flatten())
 
 
 class Joined(nn.Module):

@@ -193,9 +193,9 @@ def program(tmp_path_factory, network):
 def test_compile_tells_what_its_passes_did(network, tmp_path, capsys):
     assert main(["compile", str(network), "--config", "tiny", "-o", str(tmp_path / "p"), "--verbose"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()[:-1]]
-    assert [line[0] for line in lines[:5]] == ["choose_operators", "prove_accumulators", "fold_input", "place_tensors",
-                                               "emit"]
-    header, *layers, total = lines[5:]
+    assert [line[0] for line in lines[:7]] == ["average_by_array", "align_sums", "choose_operators",
+                                               "prove_accumulators", "fold_input", "place_tensors", "emit"]
+    header, *layers, total = lines[7:]
     assert header == ["layer", "weights", "bits", "entropy", "coded", "bits"]
     assert total[0] == "all"
     assert int(total[1]) == sum(int(layer[1]) for layer in layers) > 0
@@ -229,7 +229,7 @@ def test_inspect_shows_a_network_and_its_program(capsys, network, program):
     assert compiled["network_hash"] == values["hash"]
     assert compiled["config_hash"] == load_config("tiny").hash
     assert compiled["descriptors"][0]["opcode"] == 1
-    assert [layer["layer"] for layer in compiled["layers"]] == ["conv", "pool", "adder", "sign", "results", ""]
+    assert [layer["layer"] for layer in compiled["layers"]] == ["conv", "pool", "adder", "sign", "logits", ""]
     assert compiled["descriptors"][-1] == {"opcode": 0}
 
 

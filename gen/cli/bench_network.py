@@ -23,7 +23,8 @@ class _Simulated(NamedTuple):
 
 
 def _configure(parser: ArgumentParser) -> None:
-    parser.add_argument("network", metavar="NAME", help="resnet20, lenet, vgg-small or mlp, with random weights")
+    parser.add_argument("network", metavar="NAME",
+                        help="resnet20, lenet, vgg-small, mlp or mobilenet, with random weights")
     parser.add_argument("--lanes", type=int, required=True, metavar="N", help="lanes, a power of two")
     parser.add_argument("--columns", type=int, required=True, metavar="M", help="columns, a power of two")
     parser.add_argument("--kind", default="adder", metavar="KIND",

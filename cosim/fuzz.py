@@ -131,8 +131,10 @@ class Checker:
         self.counts.cycles += cycles * len(codes)
         if traced.first:
             return str(traced.first)
+        # Weights that are sent meanwhile may come late; what else takes time is the same.
+        exact = not len(compiled.stream)
         for name, predicted, counted in zip(compiled.steps, layer_cycles, traced.cycles, strict=True):
-            if counted != predicted + end:
+            if counted < predicted + end or exact and counted > predicted + end:
                 return f"layer {name}: {predicted + end} cycles predicted, {counted} counted"
         board = Board(self._link, timeout=timeout)
         board.push(compiled)
@@ -141,9 +143,10 @@ class Checker:
             return f"the whole program gives the logits {result.logits.tolist()}, golden {logits.tolist()}"
         if (result.top != logits.argmax(axis=1)).any():
             return f"TOP is {result.top.tolist()} for the logits {logits.tolist()}"
-        if (result.cycles != cycles).any():
+        if (result.cycles < cycles).any() or exact and (result.cycles > cycles).any():
             return f"{cycles} cycles predicted, {result.cycles.tolist()} counted"
-        if (activity := board.cycles()) != spent:
+        activity = board.cycles()
+        if activity["busy"] != spent["busy"] or exact and activity != spent:
             return f"cycles predicted {spent}, counted {activity}"
         return None
 

@@ -15,6 +15,8 @@ _RANDOM = re.compile(r"random-(\d+)")
 #: Memories that simulate as fast as small ones, and hold most random networks.
 _MEMORIES = {"weight_words": 16384, "parameter_words": 512, "activation_words": 4096, "image_bytes": 8192,
              "result_words": 128, "program_layers": 32}
+#: A weight memory that many of them do not fit into.
+_STREAM = {"weight_words": 512, "weight_stream": True}
 
 
 def fixed_configs() -> list[Config]:
@@ -23,7 +25,8 @@ def fixed_configs() -> list[Config]:
         load_config("tiny"),
         load_config("demo"),
         _config("lanes", lanes=16, columns=4, operators=("l1", "shift", "sign"), leaf_register=False,
-                tree_levels_per_register=0, accumulator_bits=26, block_pixels=7, requantizers=3),
+                tree_levels_per_register=0, accumulator_bits=26, block_pixels=7, requantizers=3,
+                **_STREAM),
         _config("columns", lanes=2, columns=16, operators=("l1", "shift"), activation_bits=5, l1_weight_bits=4,
                 shift_exponents=4, l1_minimum=True, tree_levels_per_register=2, block_pixels=33, requantizers=8),
         _config("unified", lanes=4, columns=8, operators=("l1", "sign"), activation_bits=6, l1_weight_bits=6,
@@ -60,6 +63,7 @@ def random_config(seed: int) -> Config:
             "accumulator_bits": int(chance.choice([16, 20, 24, 32, 40])),
             "block_pixels": int(chance.choice([1, 2, 5, 16, 64])), "requantizers": int(chance.integers(1, 17)),
             "frame_bytes": int(chance.choice([64, 128, 1024])),
+            **(_STREAM if chance.integers(2) else {}),
         }
         try:
             return _config(f"random-{seed}", **fields)

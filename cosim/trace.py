@@ -17,8 +17,9 @@ from nomul.gen.spec.frames import RUN_NUMBERS, Operation
 from nomul.gen.spec.registers import Region, word_bytes
 from nomul.sw import golden
 from nomul.sw.compiled import CompiledNetwork
-from nomul.sw.driver.board import Board, finish_request
+from nomul.sw.driver.board import Board
 from nomul.sw.driver.link import ByteLink
+from nomul.sw.driver.runs import finish_request
 from nomul.sw.driver.transport import Request
 from nomul.sw.lower_window import Place, lanes_of
 from nomul.sw.network import IntegerNetwork
@@ -67,18 +68,22 @@ class TracingBoard(Board):
         """
         # A network with a hash of its own: nobody will take it for `compiled`.
         self.push(replace(compiled, program=compiled.program[[0, -1]]))
-        run = self._registers()["RUN"]
+        run = self.registers()["RUN"]
+        streamed = [words if layer["streamed"] else words[:0]
+                    for layer, words in zip(compiled.descriptors()[:-1], compiled.step_weights(), strict=True)]
         for image in codes:
             *writes, start = self.start_requests(run + 1, compiled.image_bytes(image))
             for request in writes:
                 self._transport.request(*request)
             trace = HardwareTrace({}, [])
-            for name, following, descriptor in zip(compiled.steps, [*compiled.steps[1:], ""], compiled.program[:-1],
-                                                   strict=True):
+            for name, following, descriptor, weights in zip(compiled.steps, [*compiled.steps[1:], ""],
+                                                            compiled.program[:-1], streamed, strict=True):
                 self.write(Region.PROGRAM, 0, descriptor.astype("<u4").tobytes())
                 run += 1
                 self._transport.request(*start)
                 start = Request(Operation.START, bytes([(run + 1) % RUN_NUMBERS]))
+                for [request] in self.stream_requests(run, weights):
+                    self._transport.request(*request)
                 answer = self._transport.request(*finish_request(run))
                 trace.cycles.append(int.from_bytes(answer[:4], "little"))
                 if name not in compiled.tensors:

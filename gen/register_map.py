@@ -15,6 +15,8 @@ _MEANINGS = {
     Region.INPUT: "write only: activation codes of the image in the order y, x, channel; address bits 20 to 23 are the "
                   "run's number",
     Region.CODED_WEIGHTS: "write only, with `weight_decoder`: the weights of all layers, entropy-coded",
+    Region.WEIGHT_STREAM: "write only, with `weight_stream`: weights that a run needs, in order; address bits 20 to 23 "
+                          "are the run's number",
 }
 
 

@@ -13,6 +13,7 @@ from nomul.hdl.drain import Drain
 from nomul.hdl.issuer import ActivationIssuer, issue_tag
 from nomul.hdl.tile import WeightTile
 from nomul.hdl.tile_loader import TileLoader
+from nomul.hdl.weight_ring import RingReader
 
 __all__ = ["ArrayEngine"]
 
@@ -35,6 +36,8 @@ class ArrayEngine(wiring.Component):
         Activation memory; one enable per lane.
     results : Out(stream of columns × signed(17)), results_group : Out(10)
         To `ResultCollector`.
+    ring : In(RingReader(config))
+        Weights of streamed layers; only with `weight_stream`.
     working : Out(1), lacks_tile : Out(1), lacks_bank : Out(1)
         As of `ActivationIssuer`.
     """
@@ -50,6 +53,7 @@ class ArrayEngine(wiring.Component):
             "write_enable": Out(config.lanes), "write_address": Out(ADDRESS_BITS), "write_data": Out(word),
             "results": Out(stream.Signature(data.ArrayLayout(signed(RESULT_BITS + 1), config.columns))),
             "results_group": Out(10), "working": Out(1), "lacks_tile": Out(1), "lacks_bank": Out(1),
+            **({"ring": In(RingReader(config))} if config.weight_stream else {}),
         })
 
     def elaborate(self, platform):
@@ -71,6 +75,8 @@ class ArrayEngine(wiring.Component):
             tile.swap.eq(issuer.swap), array.weights.eq(tile.weights),
             issuer.tile_full.eq(loader.full), loader.take.eq(issuer.tile_take),
         ]
+        if config.weight_stream:
+            connect(m, flipped(self.ring), loader.ring)
 
         # Activations: memory → array → accumulators.
         m.d.comb += [

@@ -14,12 +14,12 @@ class HostBus(wiring.Signature):
     """Word accesses to the memory map of `nomul.gen.spec.registers`; the host side is the initiator.
 
     A write takes place in every cycle with `write_enable` and `ready`. After a cycle with `read_enable`, `read_data` is
-    valid in the second cycle that follows (``READ_LATENCY``). While `busy`, only REGISTERS and INPUT may be accessed;
-    while `pending`, only REGISTERS.
+    valid in the second cycle that follows (``READ_LATENCY``). While `busy`, only REGISTERS, INPUT and
+    WEIGHT_STREAM may be accessed; while `pending`, not INPUT.
 
     Members
     -------
-    region : Out(3), address : Out(24)
+    region : Out(4), address : Out(24)
         Region and word address of the access.
     write_enable : Out(1), write_data : Out(bits)
         `bits` is the widest region's word.
@@ -50,7 +50,7 @@ class HostBus(wiring.Signature):
     def __init__(self, config: Config):
         self.bits = 8 * max(word_bytes(region, config) for region in Region)
         super().__init__({
-            "region": Out(3), "address": Out(24),
+            "region": Out(4), "address": Out(24),
             "write_enable": Out(1), "write_data": Out(self.bits), "ready": In(1),
             "read_enable": Out(1), "read_data": In(self.bits),
             "start": Out(1), "run": Out(range(RUN_NUMBERS)), "pending": In(1), "busy": In(1),

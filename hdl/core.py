@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, connect
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import DESCRIPTOR_WORDS
-from nomul.gen.spec.registers import INPUT_FIELDS, INPUT_RUN_BIT, Region
+from nomul.gen.spec.registers import INPUT_FIELDS, RUN_BIT, Region
 from nomul.hdl.activity import ActivityCounters
 from nomul.hdl.array_engine import ArrayEngine
 from nomul.hdl.bus import HostBus
@@ -17,6 +17,7 @@ from nomul.hdl.results import ResultCollector
 from nomul.hdl.sequencer import Sequencer
 from nomul.hdl.vector import VectorEngine
 from nomul.hdl.weight_decoder import WeightDecoder
+from nomul.hdl.weight_ring import WeightRing
 
 __all__ = ["Core"]
 
@@ -68,6 +69,9 @@ class Core(wiring.Component):
                 with m.If(decoder.write_enable):
                     m.d.comb += [write.addr.eq(decoder.write_address), write.data.eq(decoder.write_data),
                                  write.en.eq(1)]
+            if config.weight_stream and region is Region.WEIGHTS:
+                with m.If(ring.write_enable):
+                    m.d.comb += [write.addr.eq(ring.write_address), write.en.eq(1)]
             read_data[region] = read.data
             return read.data
 
@@ -83,6 +87,16 @@ class Core(wiring.Component):
             ]
             with m.If(bus.region == Region.CODED_WEIGHTS):
                 m.d.comb += bus.ready.eq(decoder.byte_ready)
+        if config.weight_stream:
+            m.submodules.ring = ring = WeightRing(config)
+            connect(m, ring.reader, array.ring)
+            m.d.comb += [
+                ring.base.eq(registers.stream_base), ring.loaded.eq(registers.loaded),
+                ring.running.eq(bus.pending | sequencer.busy), ring.begin.eq(bus.start),
+                ring.word_valid.eq(writing[Region.WEIGHT_STREAM]), ring.word_address.eq(bus.address[:RUN_BIT]),
+            ]
+            with m.If(bus.region == Region.WEIGHT_STREAM):
+                m.d.comb += bus.ready.eq(ring.word_ready)
 
         m.d.comb += [
             sequencer.program_data.eq(host_memory(
@@ -123,7 +137,7 @@ class Core(wiring.Component):
                 write.en.eq(writing[Region.ACTIVATIONS].replicate(config.lanes)),
             ]
         m.d.comb += [
-            packer.byte_valid.eq(writing[Region.INPUT]), packer.byte_address.eq(bus.address[:INPUT_RUN_BIT]),
+            packer.byte_valid.eq(writing[Region.INPUT]), packer.byte_address.eq(bus.address[:RUN_BIT]),
             packer.byte.eq(bus.write_data), packer.clear.eq(~registers.loaded), packer.hold.eq(~sequencer.input_free),
             *(Cat(packer.windows[name] for name in names).eq(getattr(registers, register.lower()))
               for register, names in INPUT_FIELDS.items()),

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.frames import ANSWER, RUNS_KEPT, Operation, Status
-from nomul.gen.spec.registers import INPUT_RUN_BIT, RESULT_HEADER, Region, depth, word_bytes
+from nomul.gen.spec.registers import RESULT_HEADER, RUN_BIT, Region, depth, word_bytes
 from nomul.hdl.bus import HostBus
 from nomul.hdl.framing import HEADER, ReceivedFrame
 
@@ -74,8 +74,9 @@ class HostProcessor(wiring.Component):
             run.eq(subject.region), following.eq(bus.run + 1), age.eq(bus.run - run),
             bus.result_run.eq(Mux(request.operation == Operation.FINISH, result_run, bus.run)),
         ]
-        image = subject.region == Region.INPUT
-        for_following = subject.address[INPUT_RUN_BIT:] == following
+        # Words of an image are for the run that follows, those of the weight stream for the one that was started last.
+        image, weights = subject.region == Region.INPUT, subject.region == Region.WEIGHT_STREAM
+        due = subject.address[RUN_BIT:] == Mux(weights, bus.run, following)
 
         # The byte at `position` of the payload is always there: the memory is asked for the next one in time.
         position = Signal.like(frame.address)
@@ -166,7 +167,7 @@ class HostProcessor(wiring.Component):
                     for region in Region:
                         with m.Case(region):
                             m.d.sync += [size.eq(word_bytes(region, config)), limit.eq(depth(region, config))]
-                            if region in (Region.RESULTS, Region.INPUT, Region.CODED_WEIGHTS):
+                            if region in (Region.RESULTS, Region.INPUT, Region.CODED_WEIGHTS, Region.WEIGHT_STREAM):
                                 with m.If(writing == (region == Region.RESULTS)):
                                     refuse(Status.BAD_ADDRESS)
                     with m.Default():
@@ -174,8 +175,8 @@ class HostProcessor(wiring.Component):
                 with m.If((request.operation == Operation.READ) & (subject.count >= config.frame_bytes)):
                     refuse(Status.BAD_LENGTH)
             with m.State("Measure"):
-                reached = Mux(image, subject.address[:INPUT_RUN_BIT], subject.address) + subject.count
-                with m.If(bus.busy & ~image & (subject.region != Region.REGISTERS)):
+                reached = Mux(image | weights, subject.address[:RUN_BIT], subject.address) + subject.count
+                with m.If(bus.busy & ~image & ~weights & (subject.region != Region.REGISTERS)):
                     m.next = "Measure"
                 with m.Elif(bytes_left >= size):
                     m.d.sync += [bytes_left.eq(bytes_left - size), subject.count.eq(subject.count + 1)]
@@ -199,9 +200,9 @@ class HostProcessor(wiring.Component):
                 with m.If(last_byte):
                     m.next = "Write"
             with m.State("Write"):
-                with m.If(~(image & for_following & bus.pending)):
-                    m.d.comb += bus.write_enable.eq(~image | for_following)
-                with m.If((bus.write_enable & bus.ready) | (image & ~for_following)):
+                ignored = (image | weights) & ~due
+                m.d.comb += bus.write_enable.eq(~ignored & ~(image & bus.pending))
+                with m.If((bus.write_enable & bus.ready) | ignored):
                     m.d.sync += [
                         word.eq(0), index.eq(0),
                         subject.address.eq(subject.address + 1), subject.count.eq(subject.count - 1),
@@ -221,7 +222,7 @@ class HostProcessor(wiring.Component):
                 with m.Elif(run != following):      # begun before
                     m.next = "Header"
                 with m.Elif(~bus.pending):
-                    work_on(Region.INPUT, following << INPUT_RUN_BIT, request.length - _SUBJECT_BYTES[Operation.START])
+                    work_on(Region.INPUT, following << RUN_BIT, request.length - _SUBJECT_BYTES[Operation.START])
                     m.next = "Collect"
                     with m.If(request.length == _SUBJECT_BYTES[Operation.START]):
                         m.next = "Start"

@@ -20,7 +20,7 @@ class RegisterBlock(wiring.Component):
     Parameters
     ----------
     config : Config
-        Its hash can be read.
+        Its hash can be read; has `weight_stream`.
 
     Members
     -------
@@ -32,8 +32,8 @@ class RegisterBlock(wiring.Component):
         Strobe, counted by FRAME_ERRORS.
     loaded : Out(1)
         NETWORK is not 0.
-    network_low, network_high, result_count, input_... : Out(32)
-        Every writable register, as the host wrote it; 0 at power-up.
+    network_low, network_high, result_count, stream_base, input_... : Out(32)
+        Every writable register, as the host wrote it; 0 at power-up, and STREAM_BASE always without `weight_stream`.
     """
 
     def __init__(self, config: Config):
@@ -61,10 +61,13 @@ class RegisterBlock(wiring.Component):
             "top": self.top,
             "frame_errors": frame_errors,
         }
+        absent = () if self._config.weight_stream else ("STREAM_BASE",)
         m.d.comb += self.loaded.eq((self.network_low | self.network_high) != 0)
         m.d.sync += frame_errors.eq(frame_errors + self.bad_frame)
         with m.Switch(self.address):
             for register in REGISTERS:
+                if register.name in absent:
+                    continue
                 name = register.name.lower()
                 with m.Case(address_of(register.name)):
                     m.d.sync += self.read_data.eq(getattr(self, name) if register.writable else read_only[name])

@@ -1,12 +1,13 @@
 """Streams weight tiles from the weight memory into the shadow registers, one column a cycle, ahead of their use."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
 from nomul.hdl.blocks import BlockCounter
 from nomul.hdl.descriptor import DESCRIPTOR
+from nomul.hdl.weight_ring import RingReader
 
 __all__ = ["TileLoader"]
 
@@ -16,6 +17,7 @@ class TileLoader(wiring.Component):
 
     A tile takes as many cycles as it has columns with a channel (`nomul.gen.spec.program.used_columns`), from `take` of
     the one before until `full`; the shadow registers of other columns stay as they are. While `full`, nothing moves.
+    Tiles of a `streamed` layer take longer if their words have not come yet.
 
     Members
     -------
@@ -32,6 +34,8 @@ class TileLoader(wiring.Component):
         Weight memory, data one cycle after the address.
     load, load_column, load_word : Out
         To `WeightTile`, two cycles after the address.
+    ring : In(RingReader(config))
+        Only with `weight_stream`.
     """
 
     def __init__(self, config: Config):
@@ -40,6 +44,7 @@ class TileLoader(wiring.Component):
             "descriptor": In(DESCRIPTOR), "start": In(1), "full": Out(1), "take": In(1),
             "memory_address": Out(range(config.weight_words)), "memory_data": In(config.weight_word_bits),
             "load": Out(1), "load_column": Out(range(config.columns)), "load_word": Out(config.weight_word_bits),
+            **({"ring": In(RingReader(config))} if config.weight_stream else {}),
         })
 
     def elaborate(self, platform):
@@ -55,6 +60,20 @@ class TileLoader(wiring.Component):
         m.d.comb += last_column.eq(Mux(left >= columns, columns - 1, Mux(left == 0, 0, left - 1)))
         done = Signal()
 
+        # Of a streamed layer's words in the ring, those before the next one.
+        asking, before = Signal(), Signal(range(self._config.weight_words + 1))
+        there: Value = Const(1)
+        base, following = Value.cast(layer.weight_base), self.memory_address + 1
+        if self._config.weight_stream:
+            ring = self.ring
+            base = Mux(layer.streamed, ring.oldest, base)
+            wraps = layer.streamed & (self.memory_address == self._config.weight_words - 1)
+            following = Mux(wraps, ring.base, following)
+            there = ~layer.streamed | (ring.kept != before) | ring.aborted
+            m.d.comb += [
+                ring.waiting.eq(asking & ~there), ring.free.eq(asking & there & layer.streamed & blocks.group_end),
+            ]
+
         asked, asked_column = Signal(), Signal.like(column)
         m.d.sync += [
             asked.eq(0), asked_column.eq(column),
@@ -62,26 +81,30 @@ class TileLoader(wiring.Component):
         ]
 
         def ask():
-            following = self.memory_address + 1
-            m.d.sync += [asked.eq(1), column.eq(column + 1), self.memory_address.eq(following)]
+            m.d.comb += asking.eq(1)
             m.next = "Load"
-            with m.If(column == last_column):
-                m.d.sync += [column.eq(0), tile.eq(tile + 1)]
-                m.next = "Full"
-                with m.If(tile == layer.tiles - 1):
-                    m.d.sync += [tile.eq(0), done.eq(blocks.last)]
-                    m.d.comb += blocks.advance.eq(1)
-                    with m.If(blocks.group_end):
-                        m.d.sync += [group_start.eq(following), left.eq(Mux(left >= columns, left - columns, 0))]
-                    with m.Else():
-                        m.d.sync += self.memory_address.eq(group_start)
+            with m.If(there):
+                m.d.sync += [
+                    asked.eq(1), column.eq(column + 1), self.memory_address.eq(following),
+                    before.eq(before + ~blocks.group_end),
+                ]
+                with m.If(column == last_column):
+                    m.d.sync += [column.eq(0), tile.eq(tile + 1)]
+                    m.next = "Full"
+                    with m.If(tile == layer.tiles - 1):
+                        m.d.sync += [tile.eq(0), done.eq(blocks.last), before.eq(0)]
+                        m.d.comb += blocks.advance.eq(1)
+                        with m.If(blocks.group_end):
+                            m.d.sync += [group_start.eq(following), left.eq(Mux(left >= columns, left - columns, 0))]
+                        with m.Else():
+                            m.d.sync += self.memory_address.eq(group_start)
 
         with m.FSM():
             with m.State("Idle"):
                 with m.If(self.start):
                     m.d.comb += blocks.first.eq(1)
                     m.d.sync += [
-                        self.memory_address.eq(layer.weight_base), group_start.eq(layer.weight_base),
+                        self.memory_address.eq(base), group_start.eq(base), before.eq(0),
                         left.eq(layer.channels), column.eq(0), tile.eq(0), done.eq(0),
                     ]
                     m.next = "Load"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nomul.gen.spec.program import Opcode
-from nomul.sw.compiled import CompiledNetwork, weight_words
+from nomul.sw.compiled import CompiledNetwork
 from nomul.sw.huffman import encode, entropy
 
 __all__ = ["LayerCoding", "code_weights", "coded_stream", "layer_weights"]
@@ -42,21 +42,24 @@ class LayerCoding:
 
 
 def layer_weights(compiled: CompiledNetwork) -> dict[str, np.ndarray]:
-    """Weight codes of each array layer as they lie in the weight memory: (words, lanes)."""
+    """Weight codes of each array layer, as its words have them: (words, lanes)."""
     config = compiled.config
-    bits = np.unpackbits(compiled.weights, axis=1, bitorder="little")[:, :config.weight_word_bits]
-    codes = bits.reshape(-1, config.lanes, config.weight_bits) @ (1 << np.arange(config.weight_bits))
-    return {name: codes[layer["weight_base"]:layer["weight_base"] + weight_words(layer, config)]
-            for name, layer in zip(compiled.steps, compiled.descriptors()[:-1], strict=True)
-            if layer["opcode"] == Opcode.ARRAY}
+    codes = {}
+    for name, layer, words in zip(compiled.steps, compiled.descriptors()[:-1], compiled.step_weights(), strict=True):
+        if layer["opcode"] == Opcode.ARRAY:
+            bits = np.unpackbits(words, axis=1, bitorder="little")[:, :config.weight_word_bits]
+            codes[name] = bits.reshape(-1, config.lanes, config.weight_bits) @ (1 << np.arange(config.weight_bits))
+    return codes
 
 
 def code_weights(compiled: CompiledNetwork) -> list[LayerCoding]:
-    """Each array layer's weights, coded with a table of their own; all sections in order are the whole memory."""
+    """Each array layer's weights, coded with a table of their own."""
     return [LayerCoding(name, codes.size, compiled.config.weight_bits, entropy(codes), encode(codes))
             for name, codes in layer_weights(compiled).items()]
 
 
 def coded_stream(compiled: CompiledNetwork) -> bytes:
-    """All weights as `Region.CODED_WEIGHTS` takes them."""
-    return b"".join(layer.coded for layer in code_weights(compiled))
+    """The weights that stay in the weight memory, as `Region.CODED_WEIGHTS` takes them."""
+    streamed = {name for name, layer in zip(compiled.steps, compiled.descriptors()[:-1], strict=True)
+                if layer["streamed"]}
+    return b"".join(layer.coded for layer in code_weights(compiled) if layer.name not in streamed)

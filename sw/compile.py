@@ -10,6 +10,7 @@ place in the activation memory), `emit` (descriptors and words, all of which fit
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,12 +24,13 @@ from nomul.sw.compile_notes import note_added, note_folding, note_memory, note_o
 from nomul.sw.compiled import CompiledNetwork
 from nomul.sw.fold_input import fold_input, image_windows
 from nomul.sw.lane_plan import LanePlan, plan_lanes
-from nomul.sw.lower_array import lower_array
+from nomul.sw.lower_array import LoweredArray, lower_array
 from nomul.sw.lower_vector import lower_vector
 from nomul.sw.lower_window import Place, place, words_of
 from nomul.sw.memory_plan import Buffer, plan
 from nomul.sw.network import Add, ArrayLayer, IntegerNetwork, Layer
 from nomul.sw.rewrite import Segments, align_sums, average_by_array, channel_segments
+from nomul.sw.weight_plan import choose_streamed, ring_words
 
 __all__ = ["CompileError", "compile_network"]
 
@@ -77,10 +79,11 @@ def compile_network(network: IntegerNetwork, config: Config,
     tell("fold_input", note_folding(lowered, folded, config))
     tell("place_tensors", note_memory(places, config))
     folded.check()
-    program, steps, weights, parameters = emit(folded, places, config)
-    tell("emit", note_words(len(program), len(weights), len(parameters), config))
-    return CompiledNetwork(network.name, config, network.hash, program, steps, weights, parameters, network.input,
-                           windows, network.classes, places, network.metadata)
+    emitted = emit(folded, places, config)
+    tell("emit", note_words(len(emitted.program), len(emitted.weights), len(emitted.stream), len(emitted.parameters),
+                            config))
+    return CompiledNetwork(network.name, config, network.hash, *emitted, network.input, windows, network.classes,
+                           places, network.metadata)
 
 
 def _image(network: IntegerNetwork) -> dict[str, int]:
@@ -159,12 +162,20 @@ def place_tensors(network: IntegerNetwork, config: Config) -> Places:
     return {name: place(tensor, bases[name], segments[name], config.lanes) for name, tensor in tensors.items()}
 
 
-def emit(network: IntegerNetwork, places: Places,
-         config: Config) -> tuple[np.ndarray, list[str], np.ndarray, np.ndarray]:
-    """Program, the layer of each of its descriptors, weight words and parameter words."""
-    program: list[list[int]] = []
-    steps: list[str] = []
-    weights = [np.zeros((0, word_bytes(Region.WEIGHTS, config)), np.uint8)]
+class Emitted(NamedTuple):
+    """Descriptors, the layer of each but END, and words; all but `steps` as of `CompiledNetwork`."""
+
+    program: np.ndarray
+    steps: list[str]
+    weights: np.ndarray
+    stream: np.ndarray
+    parameters: np.ndarray
+
+
+def emit(network: IntegerNetwork, places: Places, config: Config) -> Emitted:
+    """Program and words; `CompileError` if they do not fit."""
+    program: list[tuple[str, dict[str, int]]] = []
+    arrays: dict[str, LoweredArray] = {}
     parameters = [np.zeros((0, word_bytes(Region.PARAMETERS, config)), np.uint8)]
     freeing = _freeing_layer(network, places)
     for layer in network.layers:
@@ -173,23 +184,52 @@ def emit(network: IntegerNetwork, places: Places,
         try:
             if isinstance(layer, ArrayLayer):
                 lowered = lower_array(layer, sources[0], placed[0], places.get(layer.name), config)
-                bases = {"weight_base": sum(map(len, weights)), "parameter_base": sum(map(len, parameters))}
-                weights.append(lowered.weights)
+                arrays[layer.name] = lowered
+                descriptors = [lowered.descriptor | {"parameter_base": sum(map(len, parameters))}]
                 parameters.append(lowered.parameters)
-                _check_fits("weight_words", sum(map(len, weights)), config.weight_words, layer.name)
                 _check_fits("parameter_words", sum(map(len, parameters)), config.parameter_words, layer.name)
-                descriptors = [lowered.descriptor | bases]
             else:
                 descriptors = lower_vector(layer, sources, placed, places[layer.name], config)
-            descriptors[-1]["frees_input"] = layer.name == freeing
-            program += [pack(**fields) for fields in descriptors]
         except (WeightError, ProgramError) as error:
             raise CompileError(f"layer {layer.name!r}: {error}") from None
-        steps += [layer.name] * (len(program) - len(steps))
+        descriptors[-1]["frees_input"] = layer.name == freeing
+        program += [(layer.name, fields) for fields in descriptors]
         _check_fits("program_layers", len(program) + 1, config.program_layers, layer.name)
     _check_fits("result_words", network.classes, config.result_words, network.layers[-1].name)
-    program.append(pack(opcode=Opcode.END))
-    return np.array(program, dtype=np.uint32), steps, np.concatenate(weights), np.concatenate(parameters)
+    weights, stream = _place_weights(program, arrays, config)
+    words = [_pack(name, fields) for name, fields in program] + [pack(opcode=Opcode.END)]
+    return Emitted(np.array(words, dtype=np.uint32), [name for name, _ in program], weights, stream,
+                   np.concatenate(parameters))
+
+
+def _place_weights(program: list[tuple[str, dict[str, int]]], arrays: dict[str, LoweredArray],
+                   config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """Weights that stay, and those that are streamed; sets `weight_base` and `streamed` of the program's layers."""
+    streamed: set[str] = set()
+    if config.weight_stream:
+        streamed = choose_streamed({name: lowered.descriptor for name, lowered in arrays.items()}, config)
+    stay = [np.zeros((0, word_bytes(Region.WEIGHTS, config)), np.uint8)]
+    stream = list(stay)
+    ring = max((ring_words(arrays[name].descriptor, config) for name in streamed), default=0)
+    for name, fields in program:
+        if name not in arrays:
+            continue
+        if name in streamed:
+            fields["streamed"] = True
+            stream.append(arrays[name].weights)
+        else:
+            fields["weight_base"] = sum(map(len, stay))
+            stay.append(arrays[name].weights)
+        _check_fits("weight_words", sum(map(len, stay)) + ring, config.weight_words, name,
+                    "" if config.weight_stream else ", set weight_stream = true to send weights while it runs")
+    return np.concatenate(stay), np.concatenate(stream)
+
+
+def _pack(name: str, fields: dict[str, int]) -> list[int]:
+    try:
+        return pack(**fields)
+    except ProgramError as error:
+        raise CompileError(f"layer {name!r}: {error}") from None
 
 
 def _freeing_layer(network: IntegerNetwork, places: Places) -> str:
@@ -202,8 +242,8 @@ def _freeing_layer(network: IntegerNetwork, places: Places) -> str:
     return next((layer.name for layer in reversed(network.layers) if "input" in layer.inputs), network.layers[0].name)
 
 
-def _check_fits(field: str, needed: int, available: int, layer: str) -> None:
+def _check_fits(field: str, needed: int, available: int, layer: str, remedy: str = "") -> None:
     if needed > available:
         raise CompileError(f"layer {layer!r} does not fit: up to it the network needs {field} {needed}, "
-                           f"{needed - available} more than the configuration's {available}: raise {field} or make "
-                           f"the network smaller")
+                           f"{needed - available} more than the configuration's {available}: raise {field}{remedy} or "
+                           f"make the network smaller")

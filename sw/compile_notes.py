@@ -40,7 +40,8 @@ def note_memory(places: dict[str, Place], config: Config) -> str:
     return f"{ends[highest]} of {config.activation_words} words, {highest} highest"
 
 
-def note_words(program: int, weights: int, parameters: int, config: Config) -> str:
+def note_words(program: int, weights: int, stream: int, parameters: int, config: Config) -> str:
     """How much of the other memories is used; all in words, of the program in descriptors."""
+    streamed = f"{stream} more that are sent for each image, " if stream else ""
     return (f"{program} of {config.program_layers} descriptors, {weights} of {config.weight_words} weight words, "
-            f"{parameters} of {config.parameter_words} parameter words")
+            f"{streamed}{parameters} of {config.parameter_words} parameter words")

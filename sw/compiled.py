@@ -42,6 +42,8 @@ class CompiledNetwork:
         For each descriptor but END, the layer that it works on.
     weights, parameters : np.ndarray
         uint8, shape (words, bytes a word), little-endian, as `nomul.gen.spec.registers` says.
+    stream : np.ndarray
+        Weights that are sent during each run because they do not fit, in order; as `weights`, 0 words if all do.
     input : Tensor
         The image.
     windows : dict
@@ -61,6 +63,7 @@ class CompiledNetwork:
     program: np.ndarray
     steps: list[str]
     weights: np.ndarray
+    stream: np.ndarray
     parameters: np.ndarray
     input: Tensor
     windows: dict[str, int]
@@ -75,17 +78,28 @@ class CompiledNetwork:
 
     @property
     def weight_stream_bytes(self) -> int:
-        """Bytes that are pushed for weights and parameters."""
-        return self.weights.size + self.parameters.size
+        """Bytes that are pushed for weights and parameters, or sent for each image."""
+        return self.weights.size + self.stream.size + self.parameters.size
 
     def descriptors(self) -> list[dict[str, int]]:
         """The fields of every descriptor, END included."""
         return [unpack(words) for words in self.program.tolist()]
 
+    def step_weights(self) -> list[np.ndarray]:
+        """The weight words of each descriptor but END, from the weight memory or the stream: uint8 (words, bytes)."""
+        words, streamed = [], 0
+        for layer in self.descriptors()[:-1]:
+            count = weight_words(layer, self.config) if layer["opcode"] == Opcode.ARRAY else 0
+            source, start = (self.stream, streamed) if layer["streamed"] else (self.weights, layer["weight_base"])
+            words.append(source[start:start + count])
+            streamed += count if layer["streamed"] else 0
+        return words
+
     def registers(self) -> dict[str, int]:
         """Values of the registers that describe the loaded network; NETWORK is this program's hash."""
         number = int(self.hash, 16)
-        return {**input_registers(self.windows), "RESULT_COUNT": self.classes,
+        stream = {"STREAM_BASE": len(self.weights)} if self.config.weight_stream else {}
+        return {**input_registers(self.windows), **stream, "RESULT_COUNT": self.classes,
                 "NETWORK_LOW": number & 0xFFFFFFFF, "NETWORK_HIGH": number >> 32}
 
     def image_bytes(self, codes: np.ndarray) -> bytes:
@@ -134,8 +148,8 @@ class CompiledNetwork:
                                        f"compile the network again")
         tensors = {place.pop("name"): place for place in header["tensors"]}
         return cls(header["name"], config, header["network_hash"], arrays["program"], header["steps"],
-                   arrays["weights"], arrays["parameters"], Tensor(**header["input"]), header["windows"],
-                   header["classes"], tensors, header["metadata"])
+                   arrays["weights"], arrays["stream"], arrays["parameters"], Tensor(**header["input"]),
+                   header["windows"], header["classes"], tensors, header["metadata"])
 
     def _content(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         header = {"name": self.name, "config": self.config.to_dict(), "config_hash": self.config_hash,
@@ -145,11 +159,12 @@ class CompiledNetwork:
                   # A list, because the order counts and a file's header is sorted by keys.
                   "tensors": [{"name": name, **place} for name, place in self.tensors.items()],
                   "metadata": self.metadata}
-        return header, {"program": self.program, "weights": self.weights, "parameters": self.parameters}
+        return header, {"program": self.program, "weights": self.weights, "stream": self.stream,
+                        "parameters": self.parameters}
 
 
 def weight_words(layer: dict[str, int], config: Config) -> int:
-    """Words in the weight memory of an ARRAY layer's descriptor."""
+    """Weight words of an ARRAY layer's descriptor."""
     return layer["tiles"] * sum(used_columns(layer["channels"], group, config.columns)
                                 for group in range(layer["groups"]))
 
@@ -167,5 +182,5 @@ def _row(name: str, layer: dict[str, int], config: Config) -> dict[str, Any]:
     if layer["destination"] == Destination.RESULTS:
         row["output"] = "results"
     return row | {"operation": Operator(layer["operator"]).key, "tiles": layer["tiles"],
-                  "weights": layer["weight_base"], "weight words": weight_words(layer, config),
-                  "parameters": layer["parameter_base"]}
+                  "weights": "stream" if layer["streamed"] else layer["weight_base"],
+                  "weight words": weight_words(layer, config), "parameters": layer["parameter_base"]}

@@ -44,9 +44,7 @@ class Machine:
             raise ValueError(f"the network is compiled for {compiled.config_hash}, this machine is {self._config.hash}")
         self._compiled = compiled
         self._program = compiled.descriptors()
-        bits = np.unpackbits(compiled.weights, axis=1, bitorder="little")[:, :self._config.weight_word_bits]
-        codes = bits.reshape(len(bits), self._config.lanes, self._config.weight_bits).astype(np.int64)
-        self._weight_codes = (codes << np.arange(self._config.weight_bits)).sum(axis=2)
+        self._weight_codes, self._stream_codes = self._codes(compiled.weights), self._codes(compiled.stream)
         words = np.zeros((len(compiled.parameters), 8), np.uint8)
         words[:, :compiled.parameters.shape[1]] = compiled.parameters
         numbers = words.view("<u8")[:, 0].astype(np.int64)
@@ -54,6 +52,11 @@ class Machine:
         magnitude = numbers >> self._config.accumulator_bits & ((1 << MULTIPLIER_BITS) - 1)
         negative = numbers >> (self._config.accumulator_bits + MULTIPLIER_BITS) & 1
         self._multiplier = np.where(negative, -magnitude, magnitude)
+
+    def _codes(self, words: np.ndarray) -> np.ndarray:
+        bits = np.unpackbits(words, axis=1, bitorder="little")[:, :self._config.weight_word_bits]
+        codes = bits.reshape(len(bits), self._config.lanes, self._config.weight_bits).astype(np.int64)
+        return (codes << np.arange(self._config.weight_bits)).sum(axis=2)
 
     def run(self, image_codes: np.ndarray) -> tuple[np.ndarray, int]:
         """Logits (int16, shape (classes,)) and index of the largest, of one image (uint8, shape (C, H, W))."""
@@ -84,6 +87,7 @@ class Machine:
 
     def _store_image(self, image_codes: np.ndarray) -> None:
         image = np.frombuffer(self._compiled.image_bytes(image_codes), np.uint8)
+        self._streamed = 0      # words of the stream that have been used
         windows, lanes = self._compiled.windows, self._config.lanes
         y, x, addresses = self._windows(windows)
         taps, step = [], 0
@@ -128,7 +132,8 @@ class Machine:
     def _array(self, layer: dict[str, int]) -> None:
         columns = self._config.columns
         y, x, addresses = self._windows(layer)
-        weight_address = layer["weight_base"]
+        memory, weight_address = ((self._stream_codes, self._streamed) if layer["streamed"]
+                                  else (self._weight_codes, layer["weight_base"]))
         for group in range(layer["groups"]):
             # Columns without a channel have sums, too, which do not count.
             acc = np.zeros((layer["output_pixels"], columns), np.int64)
@@ -139,7 +144,7 @@ class Machine:
                 column = tile // layer["channel_words"] % layer["kernel_width"]
                 taps = self._read(layer, y + row * layer["dilation_y"], x + column * layer["dilation_x"],
                                   addresses + step)
-                codes = self._weight_codes[weight_address:weight_address + used]
+                codes = memory[weight_address:weight_address + used]
                 acc[:, :used] = self._wrap(acc[:, :used] + self._leaf_sums(Operator(layer["operator"]), taps, codes))
                 weight_address += used
                 tap_end = (tile + 1) % layer["channel_words"] == 0
@@ -150,6 +155,8 @@ class Machine:
             outputs = self._requantize(layer, acc, slice(first, first + columns))
             store = self._store_results if layer["destination"] == Destination.RESULTS else self._store_codes
             store(layer, group, outputs)
+        if layer["streamed"]:
+            self._streamed = weight_address
         if layer["destination"] == Destination.RESULTS:
             self.top = int(np.argmax(self.results[:layer["channels"]]))
 

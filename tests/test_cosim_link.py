@@ -10,7 +10,7 @@ from nomul.cosim.link import SimulationLink
 from nomul.cosim.random_network import random_codes, random_network
 from nomul.gen.presets import load_config
 from nomul.gen.spec.frames import RUN_NUMBERS
-from nomul.gen.spec.registers import INPUT_RUN_BIT, Region, address_of
+from nomul.gen.spec.registers import RUN_BIT, Region, address_of
 from nomul.sw import golden, reference
 from nomul.sw.compile import compile_network
 from nomul.sw.driver.board import Board
@@ -104,7 +104,7 @@ def test_another_process_goes_on_after_runs_that_nobody_fetched():
     for left in range(1, 4):
         number = leave_a_run(board)
         # And part of another image.
-        board.write(Region.INPUT, (number + 1) % RUN_NUMBERS << INPUT_RUN_BIT, bytes(left))
+        board.write(Region.INPUT, (number + 1) % RUN_NUMBERS << RUN_BIT, bytes(left))
         board = Board(simulation)
         board.use(compiled)
         np.testing.assert_array_equal(board.run(codes).logits, golden.run(network, codes))

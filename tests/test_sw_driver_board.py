@@ -21,8 +21,9 @@ from nomul.sw.network import Tensor
 from .faults import FaultyLink
 from .hardware import small_config
 
-CONFIG = small_config(accumulator_bits=23)
+CONFIG = small_config(accumulator_bits=23, weight_stream=True)
 SHAPES = {"small": (2, 4, 5), "large": (3, 9, 7)}       # of 40 and 189 bytes: within and beyond a frame of 64
+STREAM = {"small": 0, "large": 70}      # words of weights that are sent for each image
 
 
 def compiled(seed=1, shape="small", config=CONFIG, classes=5):
@@ -36,7 +37,8 @@ def compiled(seed=1, shape="small", config=CONFIG, classes=5):
     return CompiledNetwork(
         name=f"net{seed}", config=config, network_hash=f"{seed:016x}",
         program=rng.integers(0, 1 << 32, (3, DESCRIPTOR_WORDS), np.uint32), steps=["one", "two"],
-        weights=words(Region.WEIGHTS, 100), parameters=words(Region.PARAMETERS, 20),
+        weights=words(Region.WEIGHTS, 100), stream=words(Region.WEIGHTS, STREAM[shape]),
+        parameters=words(Region.PARAMETERS, 20),
         input=Tensor(channels, height, width, 7, 0), windows=dict.fromkeys(sum(INPUT_FIELDS.values(), ()), 1),
         classes=classes, tensors={}, metadata={})
 
@@ -52,6 +54,7 @@ def device(network, config=CONFIG):
 
     def run(memories):
         weights, image = bytes(memories[Region.WEIGHTS]), bytes(memories[Region.INPUT][:pixels])
+        weights += bytes(memories[Region.WEIGHT_STREAM])
         memories[Region.INPUT][:5] = b"\xff" * 5        # a run may overwrite its input
         return results(weights, image, network.classes), len(image)
 
@@ -65,6 +68,7 @@ def images_of(network, number, seed=0):
 def expected(network, images):
     weights = network.weights.tobytes()
     weights += bytes(depth(Region.WEIGHTS, CONFIG) * word_bytes(Region.WEIGHTS, CONFIG) - len(weights))
+    weights += network.stream.tobytes()
     return np.array([results(weights, network.image_bytes(image), network.classes) for image in images])
 
 
@@ -119,7 +123,7 @@ def test_info_tells_what_the_board_holds():
     with Board(device(network)) as board:
         info = board.info()
         assert (info.interface, info.config_hash, info.network_hash, info.frame_bytes, info.frame_errors) == (
-            5, CONFIG.hash, None, 64, 0)
+            6, CONFIG.hash, None, 64, 0)
         board.push(network)
         assert board.info().network_hash == network.hash
 
@@ -130,7 +134,7 @@ def test_progress_ends_at_the_total():
     with Board(device(network)) as board:
         board.push(network, lambda *call: calls["push"].append(call))
         board.run(images_of(network, 3), lambda *call: calls["run"].append(call))
-    total = network.program.nbytes + network.weight_stream_bytes + 4 * 8     # and as many registers
+    total = network.program.nbytes + network.weight_stream_bytes + 4 * 9     # and as many registers
     assert calls["push"][-1] == (total, total)
     assert [done for done, _ in calls["push"]] == sorted({done for done, _ in calls["push"]})
     assert calls["run"] == [(1, 3), (2, 3), (3, 3)]
@@ -149,7 +153,7 @@ def test_network_for_another_configuration_is_refused_before_a_byte_is_written()
 
 @pytest.mark.parametrize(("name", "value", "message"), [
     ("MAGIC", 0x12345678, "no nomul accelerator: its first register is 0x12345678"),
-    ("INTERFACE", 99, "the board has interface version 99, this nomul 5"),
+    ("INTERFACE", 99, "the board has interface version 99, this nomul 6"),
 ])
 def test_device_of_another_kind_is_refused(name, value, message):
     network = compiled()

@@ -15,7 +15,7 @@ __all__ = ["OPERATORS", "Config", "ConfigError"]
 OPERATORS = ("l1", "shift", "sign")
 
 #: Raised whenever hardware or program format change, so that old artifacts are refused instead of misread.
-INTERFACE_VERSION = 5
+INTERFACE_VERSION = 6
 
 
 class ConfigError(NomulError):
@@ -97,6 +97,8 @@ class Config:
         Longest frame payload of the link, in bytes.
     weight_decoder : bool
         Whether the accelerator decodes entropy-coded weights, so that a network is pushed with fewer bytes.
+    weight_stream : bool
+        Whether weights that do not fit into the weight memory are sent by the host while the network runs.
 
     Raises
     ------
@@ -126,6 +128,7 @@ class Config:
     result_words: int = 64
     frame_bytes: int = 1024
     weight_decoder: bool = False
+    weight_stream: bool = False
 
     def __post_init__(self) -> None:
         for key, allowed in _ALLOWED.items():
@@ -134,7 +137,7 @@ class Config:
                 shown = f"{allowed.start} to {allowed.stop - 1}" if isinstance(allowed, range) else \
                     f"one of {', '.join(map(str, allowed))}"
                 raise ConfigError(f"configuration {self.name!r}: {key} must be {shown}, not {value!r}")
-        for key in ("unified", "l1_minimum", "leaf_register", "weight_decoder"):
+        for key in ("unified", "l1_minimum", "leaf_register", "weight_decoder", "weight_stream"):
             if type(getattr(self, key)) is not bool:
                 raise ConfigError(f"configuration {self.name!r}: {key} must be true or false, "
                                   f"not {getattr(self, key)!r}")

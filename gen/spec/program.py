@@ -19,7 +19,9 @@ Window addresses advance by `pixel_step` to the next pixel and by `row_step` fro
 first of the next. Taps outside the map read as `pad_code` in all lanes; a tap lies `dilation_y` rows and `dilation_x`
 columns from its neighbours.
 Weights lie in order of consumption: group, tile, column, but for columns without a channel (`used_columns`); a group's
-tiles are read again for every block.
+tiles are read again for every block. Weights of a `streamed` layer lie in the ring that the host fills while the
+program runs, from where the last such layer's end; in a group's last block each word makes room for a new one when it
+is read, so the ring holds at least a group, if that has several blocks.
 Parameters: one word a channel, at `parameter_base` + group·columns + column.
 Requantization: `y = clamp((((acc + bias)·M + 2^(shift-1)) >> shift) + zero_point, lower, upper)`.
 With destination ACTIVATIONS the codes of group g go to lanes/words of channel g·columns onwards at
@@ -133,6 +135,7 @@ FIELDS = tuple(Field(*row) for row in (
     ("left_shift", 4, False, "VECTOR ADD: left shift of each tap"),
     ("second_left_shift", 4, False, "VECTOR ADD: left shift of the second operand"),
     ("offset", 32, True, "VECTOR ADD: start value of the sum"),
+    ("streamed", 1, False, "ARRAY: weights come from the weight memory's ring, each group's once"),
     ("frees_input", 1, False, "after this layer nothing reads the image: the next one may be packed"),
 ))
 

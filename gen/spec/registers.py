@@ -6,7 +6,7 @@ from typing import NamedTuple
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import DESCRIPTOR_WORDS, join
 
-__all__ = ["INPUT_FIELDS", "INPUT_RUN_BIT", "MAGIC", "REGISTERS", "RESULT_HEADER", "Region", "Register", "Status",
+__all__ = ["INPUT_FIELDS", "MAGIC", "REGISTERS", "RESULT_HEADER", "RUN_BIT", "Region", "Register", "Status",
            "address_of", "depth", "input_registers", "word_bytes"]
 
 MAGIC = int.from_bytes(b"nmul", "little")
@@ -23,17 +23,21 @@ class Region(IntEnum):
     #: Read only, of the last run: its cycles in two words, the index of the largest result, and the results.
     RESULTS = 5
     #: Write only, one byte a word: activation codes of the image in the order y, x, channel. Byte 0 starts a new one.
-    #: Address bits from `INPUT_RUN_BIT` on are the number of the run that it is for.
+    #: Address bits from `RUN_BIT` on are the number of the run that it is for.
     #: The hardware packs its windows, which the INPUT registers describe, into activation words from address 0: the
     #: taps of a window in the order row, column, channel, lanes beyond them filled with the pad code.
     INPUT = 6
     #: Write only, one byte a word, with `weight_decoder`: the weights of all layers, coded as `nomul.sw.huffman` does.
     #: Byte 0 begins the stream, whose words go to WEIGHTS from word 0; a byte whose address is not the next is ignored.
     CODED_WEIGHTS = 7
+    #: Write only, with `weight_stream`: words for the weight memory's ring, which begins at the register STREAM_BASE,
+    #: in the order in which a run, which must have been started, uses them. The address counts the run's words modulo
+    #: 2^`RUN_BIT`, and has the run's number above. A word whose address is not the next is ignored.
+    WEIGHT_STREAM = 8
 
 
-#: Where in an address of `Region.INPUT` the run's number begins.
-INPUT_RUN_BIT = 20
+#: Where in an address of `Region.INPUT` and `Region.WEIGHT_STREAM` the run's number begins.
+RUN_BIT = 20
 #: Words of `Region.RESULTS` before the results.
 RESULT_HEADER = 3
 
@@ -49,6 +53,7 @@ def word_bytes(region: Region, config: Config) -> int:
         Region.RESULTS: 16,
         Region.INPUT: 8,
         Region.CODED_WEIGHTS: 8,
+        Region.WEIGHT_STREAM: config.weight_word_bits,
     }[region]
     return -(-bits // 8)
 
@@ -64,6 +69,7 @@ def depth(region: Region, config: Config) -> int:
         Region.RESULTS: config.result_words + RESULT_HEADER,
         Region.INPUT: config.image_bytes,
         Region.CODED_WEIGHTS: 1 << 24 if config.weight_decoder else 0,
+        Region.WEIGHT_STREAM: 1 << RUN_BIT if config.weight_stream else 0,
     }[region]
 
 
@@ -98,6 +104,7 @@ REGISTERS = tuple(Register(*row) for row in (
     ("INPUT_ROW_STEP", True, "bytes from the last window of a row to the first of the next, modulo 2^20"),
     ("INPUT_OUTPUT", True, "windows in a row (11 bits), windows (20)"),
     ("RESULT_COUNT", True, "results that the answer to FINISH carries"),
+    ("STREAM_BASE", True, "with weight_stream: the first word of the weight memory's ring"),
     ("RUN", False, "number of the run that was started last"),
     ("CYCLES", False, "clock cycles of the last run"),
     ("CYCLES_BUSY", False, "of them, those in which the array or the vector engine got a word"),

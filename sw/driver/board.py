@@ -1,22 +1,23 @@
 """A board with an accelerator: load a network onto it, run images through it."""
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from nomul.gen.spec.config import INTERFACE_VERSION
-from nomul.gen.spec.frames import RUN_NUMBERS, Operation, Status
-from nomul.gen.spec.registers import INPUT_RUN_BIT, MAGIC, REGISTERS, Region, address_of
+from nomul.gen.spec.frames import Status
+from nomul.gen.spec.registers import MAGIC, Region, address_of
 from nomul.sw.coded_weights import coded_stream
 from nomul.sw.compiled import CompiledNetwork
 from nomul.sw.driver.link import ByteLink
-from nomul.sw.driver.memory import SUBJECT_BYTES, BoardError, MemoryAccess, Section, write_request
+from nomul.sw.driver.memory import SUBJECT_BYTES, BoardError, Section, write_request
 from nomul.sw.driver.records import BoardInfo, RunResult
-from nomul.sw.driver.transport import RefusedError, Request, Transport
+from nomul.sw.driver.runs import ImageRuns
+from nomul.sw.driver.transport import RefusedError, Transport
 
-__all__ = ["Board", "BoardError", "BoardInfo", "RunResult", "finish_request", "open_board"]
+__all__ = ["Board", "BoardError", "BoardInfo", "RunResult", "open_board"]
 
 Progress = Callable[[int, int], None]
 
@@ -24,7 +25,7 @@ Progress = Callable[[int, int], None]
 _CHECKSUM_BYTES = 1 << 15
 
 
-class Board(MemoryAccess):
+class Board(ImageRuns):
     """A board at the other end of a link; a context manager that closes the link.
 
     Parameters
@@ -58,7 +59,7 @@ class Board(MemoryAccess):
         LinkError
             If it does not answer.
         """
-        value = self._registers()
+        value = self.registers()
         if value["MAGIC"] != MAGIC:
             raise BoardError(f"the board is no nomul accelerator: its first register is {value['MAGIC']:#010x}, "
                              f"not {MAGIC:#010x}")
@@ -155,10 +156,12 @@ class Board(MemoryAccess):
         if images.ndim != 4:
             raise BoardError(f"images must have the shape (images, channels, height, width), not {images.shape}")
         self._check_network(network)
+        if len(network.stream):
+            self._restart(network)
         logits = np.zeros((len(images), network.classes), np.int16)
         top, cycles = np.zeros(len(images), np.int64), np.zeros(len(images), np.int64)
         try:
-            for n, answer in enumerate(self._finished(network.image_bytes(image) for image in images)):
+            for n, answer in enumerate(self.finished((network.image_bytes(image) for image in images), network.stream)):
                 if len(answer) != 6 + 2 * network.classes:
                     raise BoardError(f"the board answered FINISH with {len(answer)} bytes instead of "
                                      f"{6 + 2 * network.classes}: push the network again")
@@ -180,40 +183,17 @@ class Board(MemoryAccess):
         LinkError
             If the board does not answer.
         """
-        value = self._registers()
+        value = self.registers()
         spent = {name: value[f"CYCLES_{name.upper()}"] for name in ("busy", "weights", "accumulators", "drain")}
         return spent | {"fetch": value["CYCLES"] - sum(spent.values()), "total": value["CYCLES"]}
 
-    def _registers(self) -> dict[str, int]:
-        content = self.read(Region.REGISTERS, 0, len(REGISTERS))
-        return {register.name: int.from_bytes(content[4 * n:4 * n + 4], "little")
-                for n, register in enumerate(REGISTERS)}
-
-    def _finished(self, contents: Iterable[bytes]) -> Iterator[bytes]:
-        """The answer to FINISH for each image, in order; the next image is started before it is asked for."""
-        first = self._registers()["RUN"] + 1
-
-        def groups() -> Iterator[list[Request]]:
-            waiting: list[Request] = []     # the FINISH of the run before
-            for run, content in enumerate(contents, start=first):
-                yield self.start_requests(run, content) + waiting
-                waiting = [finish_request(run)]
-            if waiting:
-                yield waiting
-
-        answers = self._transport.exchange(groups())
-        next(answers, None)     # the first group has no FINISH
-        for group in answers:
-            yield group[-1]
-
-    def start_requests(self, run: int, content: bytes) -> list[Request]:
-        """Requests that start a run, of the image whose bytes are `content`."""
-        number = bytes([run % RUN_NUMBERS])
-        if len(content) <= self.room(len(number)):
-            return [Request(Operation.START, number + content)]
-        section = Section(Region.INPUT, run % RUN_NUMBERS << INPUT_RUN_BIT, content)
-        pieces = self.pieces(section, self.room(SUBJECT_BYTES))
-        return [*(request for piece in pieces for request in write_request(piece)), Request(Operation.START, number)]
+    def _restart(self, compiled: CompiledNetwork) -> None:
+        """Ends runs that still wait for weights, and drops weights that came for them."""
+        network = compiled.registers()
+        self.write(Region.REGISTERS, address_of("NETWORK_LOW"), bytes(8))
+        self.read(Region.PROGRAM, 0, 1)     # which waits for the end of all runs
+        self.write(Region.REGISTERS, address_of("NETWORK_LOW"),
+                   b"".join(network[name].to_bytes(4, "little") for name in ("NETWORK_LOW", "NETWORK_HIGH")))
 
     def _check_configuration(self, compiled: CompiledNetwork) -> None:
         info = self.info()
@@ -240,11 +220,6 @@ def _shorter(section: Section, compiled: CompiledNetwork) -> Section:
         return section
     coded = coded_stream(compiled)
     return Section(Region.CODED_WEIGHTS, 0, coded) if len(coded) < len(section.content) else section
-
-
-def finish_request(run: int) -> Request:
-    """The request for the results of a run."""
-    return Request(Operation.FINISH, bytes([run % RUN_NUMBERS]))
 
 
 def open_board(port: str, baud: int = 1_000_000, **options: Any) -> Board:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from nomul.gen.spec.config import INTERFACE_VERSION, Config
 from nomul.gen.spec.frames import ANSWER, END, RUN_NUMBERS, RUNS_KEPT, Operation, Status, decode, encode
 from nomul.gen.spec.registers import (
-    INPUT_RUN_BIT,
     MAGIC,
     REGISTERS,
     RESULT_HEADER,
+    RUN_BIT,
     Region,
     address_of,
     depth,
@@ -37,19 +37,21 @@ class DeviceModel:
     config : Config
         The configuration that the device is "generated" from.
     run : function of the memories, returning (results, cycles)
-        What a run does: START runs the image at once.
+        What a run does, which waits until it is asked for, or the next image comes; so that all weights are there.
 
     Attributes
     ----------
     memories : dict of Region to bytearray
-        Contents, words little-endian; INPUT holds the image's bytes.
+        Contents, words little-endian; INPUT holds the image's bytes, and
+        WEIGHT_STREAM what has come of the run's weights.
     """
 
     def __init__(self, config: Config, run: Callable[[dict[Region, bytearray]], tuple[Sequence[int], int]]):
         self._config, self._run = config, run
-        stored = [region for region in Region if region is not Region.CODED_WEIGHTS]
+        stored = [region for region in Region if region not in (Region.CODED_WEIGHTS, Region.WEIGHT_STREAM)]
         self.memories: dict[Region, bytearray] = {
             region: bytearray(depth(region, config) * word_bytes(region, config)) for region in stored}
+        self.memories[Region.WEIGHT_STREAM] = bytearray()
         self._coded = bytearray()
         self._word_bits = {
             Region.WEIGHTS: config.weight_word_bits,
@@ -64,6 +66,7 @@ class DeviceModel:
         self._expected, self._answered = 0, False
         #: What FINISH answers for each run that is kept, by its number modulo `RUNS_KEPT`.
         self._kept = [bytes(len(self.memories[Region.RESULTS]))] * RUNS_KEPT
+        self._started = False
 
     # ByteLink. ----------------------------------------------------------------------------------------------
 
@@ -128,6 +131,7 @@ class DeviceModel:
                 if len(payload) != _SUBJECT_BYTES + 4:
                     raise _RefusalError(Status.BAD_LENGTH)
                 region, start, stop = self._span(payload, words=int.from_bytes(payload[4:], "little"))
+                self._complete()
                 return zlib.crc32(self.memories[region][start:stop]).to_bytes(4, "little")
             case Operation.START:
                 return self._start(payload)
@@ -140,8 +144,8 @@ class DeviceModel:
         if subject[0] not in list(Region) or (subject[0] == Region.RESULTS if writing else subject[0] >= Region.INPUT):
             raise _RefusalError(Status.BAD_ADDRESS)
         region, address = Region(subject[0]), int.from_bytes(subject[1:4], "little")
-        if region is Region.INPUT:
-            address &= (1 << INPUT_RUN_BIT) - 1
+        if region in (Region.INPUT, Region.WEIGHT_STREAM):
+            address &= (1 << RUN_BIT) - 1
         size = word_bytes(region, self._config)
         stop = address * size + (count or words * size)
         if stop == address * size or count % size:
@@ -157,6 +161,7 @@ class DeviceModel:
         if 1 + count > self._config.frame_bytes:
             raise _RefusalError(Status.BAD_LENGTH)
         region, start, stop = self._span(payload, count=count)
+        self._complete()
         return bytes(self.memories[region][start:stop])
 
     def _write(self, payload: bytes) -> bytes:
@@ -166,7 +171,12 @@ class DeviceModel:
         region, start, stop = self._span(payload, count=len(content), writing=True)
         if region is Region.CODED_WEIGHTS:
             return self._decode(start, content)
-        if region is Region.INPUT and int.from_bytes(payload[1:4], "little") >> INPUT_RUN_BIT != self._following():
+        run = int.from_bytes(payload[1:4], "little") >> RUN_BIT
+        if region is Region.WEIGHT_STREAM:
+            if run == self.register("RUN") and self._started:
+                self._stream(start, content)
+            return b""
+        if region is Region.INPUT and run != self._following():
             return b""
         if region is Region.REGISTERS:
             for n in range(0, len(content), 4):
@@ -174,7 +184,9 @@ class DeviceModel:
                     self.memories[region][start + n:start + n + 4] = content[n:n + 4]
             loaded = self.register("NETWORK_LOW") or self.register("NETWORK_HIGH")
             self._set("STATUS", bool(loaded) << StatusBit.LOADED)
+            self._started &= bool(loaded)
         else:
+            self._complete()
             size = word_bytes(region, self._config)
             mask = (1 << self._word_bits.get(region, 8 * size)) - 1
             for n in range(0, len(content), size):
@@ -201,6 +213,13 @@ class DeviceModel:
             self.memories[Region.WEIGHTS][n // lanes * size:(n // lanes + 1) * size] = word.to_bytes(size, "little")
         return b""
 
+    def _stream(self, start: int, content: bytes) -> None:
+        """Takes those words of the run's weights that come next; `start` counts modulo the addresses that there are."""
+        stream, size = self.memories[Region.WEIGHT_STREAM], word_bytes(Region.WEIGHT_STREAM, self._config)
+        for n in range(0, len(content), size):
+            if start + n == len(stream) % (size << RUN_BIT):
+                stream += content[n:n + size]
+
     def _following(self) -> int:
         return (self.register("RUN") + 1) % RUN_NUMBERS
 
@@ -212,17 +231,27 @@ class DeviceModel:
         if len(image) > len(self.memories[Region.INPUT]):
             raise _RefusalError(Status.BAD_ADDRESS)
         if run == self._following():
+            self._complete()
             self.memories[Region.INPUT][:len(image)] = image
-            results, cycles = self._run(self.memories)
-            top = max(range(len(results)), key=results.__getitem__, default=0)
-            words = [cycles & 0xFFFF, cycles >> 16, top, *(int(value) & 0xFFFF for value in results)]
-            content = b"".join(word.to_bytes(2, "little") for word in words)
-            kept = content + self._kept[run % RUNS_KEPT][len(content):]
-            self._kept[run % RUNS_KEPT] = kept
-            self.memories[Region.RESULTS][:] = kept
-            for name, value in (("RUN", run), ("CYCLES", cycles), ("TOP", top)):
-                self._set(name, value)
+            self.memories[Region.WEIGHT_STREAM].clear()
+            self._set("RUN", run)
+            self._started = True
         return b""
+
+    def _complete(self) -> None:
+        """The run that was started, if its end was not yet needed."""
+        if not self._started:
+            return
+        self._started = False
+        results, cycles = self._run(self.memories)
+        top = max(range(len(results)), key=results.__getitem__, default=0)
+        words = [cycles & 0xFFFF, cycles >> 16, top, *(int(value) & 0xFFFF for value in results)]
+        content = b"".join(word.to_bytes(2, "little") for word in words)
+        place = self.register("RUN") % RUNS_KEPT
+        self._kept[place] = content + self._kept[place][len(content):]
+        self.memories[Region.RESULTS][:] = self._kept[place]
+        for name, value in (("CYCLES", cycles), ("TOP", top)):
+            self._set(name, value)
 
     def _finish(self, payload: bytes) -> bytes:
         if len(payload) != 1:
@@ -233,6 +262,7 @@ class DeviceModel:
         count = 2 * (RESULT_HEADER + self.register("RESULT_COUNT"))
         if count > min(len(self.memories[Region.RESULTS]), self._config.frame_bytes - 1):
             raise _RefusalError(Status.BAD_LENGTH)
+        self._complete()
         return bytes(self._kept[payload[0] % RUNS_KEPT][:count])
 
     def _check_loaded(self) -> None:

@@ -41,7 +41,7 @@ def write_request(piece: Section) -> list[Request]:
 class MemoryAccess:
     """Reads, writes and checks words of any length; what does not fit into a frame takes several.
 
-    WEIGHTS, PARAMETERS and ACTIVATIONS, whose words depend on the configuration, need `_config` to be known.
+    Of regions whose words depend on the configuration, such as WEIGHTS, `_config` must be known.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, ShapeLike, Signal, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, ShapeLike, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -25,7 +25,8 @@ class ProcessingArray(wiring.Component):
     only valid data, and only in the sub-array of the operator: what does not count does not switch, and costs no time
     in a simulation.
     The input register holds the one's complements of the activations, which is what the sub-arrays want. An L1 column
-    gives ``2·Σ leaf - Σ z``, or with `l1_minimum` ``2·Σ leaf + Σ x``, which is not negative.
+    gives ``2·Σ leaf - Σ z``, or with `l1_minimum` ``2·Σ leaf + Σ x``, which is not negative. With `i_own_lane` column n
+    takes z or x of lane n only.
 
     Parameters
     ----------
@@ -40,6 +41,8 @@ class ProcessingArray(wiring.Component):
         A word of activations.
     i_operator : In(2)
         Constant while anything is in the array; must be one of the configuration's.
+    i_own_lane : In(1)
+        Constant while anything is in the array. Only with the configuration's `depthwise_l1`.
     weights : In(tile_layout(config))
         Used in the cycle after `i_valid`; so `WeightTile.swap` belongs to the same cycle as a tile's first `i_valid`.
         A weight code is in the low bits of its field.
@@ -66,6 +69,7 @@ class ProcessingArray(wiring.Component):
             "i_operator": In(2), "weights": In(tile_layout(config)),
             "o_valid": Out(1), "o_tag": Out(tag_shape),
             "o_sums": Out(data.ArrayLayout(unsigned(self.sum_bits), config.columns)),
+            **({"i_own_lane": In(1)} if config.depthwise_l1 else {}),
         })
 
     def elaborate(self, platform):
@@ -100,19 +104,29 @@ class ProcessingArray(wiring.Component):
                 m.d.comb += [part.weights[column][lane].eq(self.weights[column][lane])
                              for lane in range(self._config.lanes)]
             with m.If(chosen & valid[-2]):
-                m.d.sync += [target.eq(self._sum(kind, source, part.shared if kind.shared else 0))
-                             for target, source in zip(sums, part.sums, strict=True)]
+                m.d.sync += [target.eq(self._sum(kind, source, *self._corrections(kind, part, column)))
+                             for column, (target, source) in enumerate(zip(sums, part.sums, strict=True))]
         return m
 
-    def _sum(self, kind: ProcessingElement, leaves: Any, shared: Any) -> Any:
+    def _corrections(self, kind: ProcessingElement, part: SubArray, column: int) -> tuple[Value, Value | int]:
+        """Σ z, or the column's own, and of how many lanes that is."""
+        if not kind.shared:
+            return Const(0), 0
+        if not self._config.depthwise_l1:
+            return part.shared, self._config.lanes
+        return (Mux(self.i_own_lane, part.complements[column], part.shared),
+                Mux(self.i_own_lane, 1, self._config.lanes))
+
+    def _sum(self, kind: ProcessingElement, leaves: Any, complements: Any, lanes: Any) -> Any:
         """What a column gives, of hardware values or of numbers: never negative."""
         if not kind.shared:
             return leaves
-        if kind.name == "minimum":              # Σ x is shared, too
-            return (leaves << 1) + (self._config.lanes * ((1 << self._config.activation_bits) - 1) - shared)
-        return (leaves << 1) - shared
+        if kind.name == "minimum":              # Σ x of these lanes
+            return (leaves << 1) + (lanes * ((1 << self._config.activation_bits) - 1) - complements)
+        return (leaves << 1) - complements
 
-    def model(self, operator: Operator, activations: list[int], weights: list[list[int]]) -> list[int]:
+    def model(self, operator: Operator, activations: list[int], weights: list[list[int]], *,
+              own_lane: bool = False) -> list[int]:
         """The sum of each column in plain Python.
 
         Parameters
@@ -123,8 +137,12 @@ class ProcessingArray(wiring.Component):
             Activation codes.
         weights : list of `columns` lists of `lanes` int
             Weight codes.
+        own_lane : bool
+            As `i_own_lane`.
         """
         kind, top = self._kinds[operator], (1 << self._config.activation_bits) - 1
         sums = [sum(kind.model(x, code) for x, code in zip(activations, column, strict=True)) for column in weights]
+        if own_lane:
+            return [self._sum(kind, total, top - x, 1) for total, x in zip(sums, activations, strict=True)]
         shared = sum(top - x for x in activations)
-        return [self._sum(kind, total, shared) for total in sums]
+        return [self._sum(kind, total, shared, self._config.lanes) for total in sums]

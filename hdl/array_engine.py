@@ -87,6 +87,8 @@ class ArrayEngine(wiring.Component):
             accumulators.i_bank.eq(array.o_tag.bank), accumulators.i_pixel.eq(array.o_tag.pixel),
             accumulators.i_first.eq(array.o_tag.first),
         ]
+        if config.depthwise_l1:
+            m.d.comb += array.i_own_lane.eq(layer.own_lane)
         for lane in range(config.lanes):
             m.d.comb += array.i_activations[lane].eq(Mux(issuer.outside, layer.pad_code, self.read_data[lane]))
 

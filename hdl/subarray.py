@@ -82,6 +82,8 @@ class SubArray(wiring.Component):
         Σ leaf of each column.
     shared : Out(shared_bits)
         Σ z. Only of kinds with ``-|x - w| = 2·leaf - z - ...``: see `nomul.gen.spec.operators`.
+    complements : Out(lanes × activation_bits)
+        Each z, when `shared` has its sum. Only of these kinds, with `depthwise_l1`.
 
     Attributes
     ----------
@@ -105,6 +107,8 @@ class SubArray(wiring.Component):
         }
         if self._kind.shared:
             members["shared"] = Out(self.shared_bits)
+            if config.depthwise_l1:
+                members["complements"] = Out(members["activations"].shape)
         super().__init__(members)
 
     def elaborate(self, platform):
@@ -117,13 +121,15 @@ class SubArray(wiring.Component):
             ]
         if self._kind.shared:
             registered = int(config.leaf_register)
-            complements = self.activations
-            if registered:
-                complements = Signal.like(self.activations, name="complements", reset_less=True)
-                with m.If(self.enables[0]):
-                    m.d.sync += complements.eq(self.activations)
-            m.d.comb += self.shared.eq(add_tree(m, fabric, [Operand(z) for z in complements],
+            stages = [self.activations]
+            for stage in range(self.latency if config.depthwise_l1 else registered):
+                stages.append(Signal.like(self.activations, name=f"complements{stage}", reset_less=True))
+                with m.If(self.enables[stage]):
+                    m.d.sync += stages[-1].eq(stages[-2])
+            m.d.comb += self.shared.eq(add_tree(m, fabric, [Operand(z) for z in stages[registered]],
                                                 config.tree_levels_per_register, self.enables[registered:]))
+            if config.depthwise_l1:
+                m.d.comb += self.complements.eq(stages[-1])
         return m
 
     def model(self, activations: list[int], weights: list[list[int]]) -> tuple[list[int], int]:

@@ -88,7 +88,8 @@ def largest_config(name: str, lanes: int, columns: int, requantizers: int | None
     return Config(name=f"{name} {lanes}×{columns}", lanes=lanes, columns=columns, operators=("l1", "shift", "sign"),
                   accumulator_bits=40, requantizers=1 if requantizers is None else requantizers, program_layers=1024,
                   weight_words=1 << 20, parameter_words=1 << 16, activation_words=1 << 19, image_bytes=1 << 20,
-                  result_words=4096)
+                  result_words=4096,
+                  depthwise_l1=lanes == columns)
 
 
 def compile_fitting(network: IntegerNetwork, largest: Config, *, choose_requantizers: bool = True) -> CompiledNetwork:
@@ -110,7 +111,9 @@ def compile_fitting(network: IntegerNetwork, largest: Config, *, choose_requanti
     CompileError
         If the largest memories cannot hold the network.
     """
-    compiled = compile_network(network, replace(largest, operators=_operators(network)))
+    operators = _operators(network)
+    compiled = compile_network(network, replace(largest, operators=operators,
+                                                depthwise_l1=largest.depthwise_l1 and "l1" in operators))
     config = _fitted(network, compiled)
     if not choose_requantizers:
         return compile_network(network, config)
@@ -126,7 +129,8 @@ def _operators(network: IntegerNetwork) -> tuple[str, ...]:
 def _fitted(network: IntegerNetwork, compiled: CompiledNetwork) -> Config:
     activations = max(place["base"] + place["channel_words"] * place["height"] * place["width"]
                       for place in compiled.tensors.values())
-    return replace(compiled.config, accumulator_bits=max(12, prove_accumulators(network, compiled.config)),
+    return replace(compiled.config, depthwise_l1=any(layer["own_lane"] for layer in compiled.descriptors()),
+                   accumulator_bits=max(12, prove_accumulators(network, compiled.config)),
                    program_layers=_memory(len(compiled.program)), weight_words=_memory(len(compiled.weights)),
                    parameter_words=_memory(len(compiled.parameters)), activation_words=_memory(activations),
                    image_bytes=_memory(network.input.channels * network.input.height * network.input.width),

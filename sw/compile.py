@@ -221,7 +221,7 @@ def _place_weights(program: list[tuple[str, dict[str, int]]], arrays: dict[str, 
             fields["weight_base"] = sum(map(len, stay))
             stay.append(arrays[name].weights)
         _check_fits("weight_words", sum(map(len, stay)) + ring, config.weight_words, name,
-                    "" if config.weight_stream else ", set weight_stream = true to send weights while it runs")
+                    "" if config.weight_stream else ", set weight_stream = true to send weights while it runs,")
     return np.concatenate(stay), np.concatenate(stream)
 
 

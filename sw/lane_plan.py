@@ -7,6 +7,8 @@ lane that is not a column's own must add nothing.
 - L1, and SIGN whose weights are only 1 and -1: everything is read twice. A lane's own weight is the same both times;
   a foreign lane has first the largest weight, then the smallest: ``-|x - T| - |x - 0| = -T`` and ``x - x = 0``, which
   no longer depend on x. The sum is twice what it should be, and requantization shifts by one more.
+- The same in a depthwise layer where column n's own lane is n, with the configuration's `depthwise_l1`: everything is
+  read once, and the array leaves out what depends on x in foreign lanes (`nomul.gen.spec.operators`).
 """
 
 from collections.abc import Sequence
@@ -35,12 +37,15 @@ class LanePlan(NamedTuple):
         Groups that read the same words, before the next ones read the next words.
     twice : bool
         Whether foreign lanes take a second term each.
+    own_lane : bool
+        Whether the array leaves them out.
     """
 
     own: np.ndarray
     words: int
     together: int
     twice: bool
+    own_lane: bool
 
 
 def plan_lanes(layer: ArrayLayer, segments: Sequence[int], config: Config) -> LanePlan:
@@ -69,7 +74,9 @@ def plan_lanes(layer: ArrayLayer, segments: Sequence[int], config: Config) -> La
     own = np.zeros((outputs, size * config.lanes), bool)
     np.put_along_axis(own, positions - starts[:, None], True, axis=1)
     twice = _has_foreign(layer, segments, own, starts, config.lanes) and _twice(layer, config)
-    return LanePlan(own, size, together, twice)
+    own_lane = twice and config.depthwise_l1 and size == 1 and np.array_equal(
+        own, np.eye(config.lanes, dtype=bool)[np.arange(outputs) % config.lanes])
+    return LanePlan(own, size, together, twice and not own_lane, own_lane)
 
 
 def _together(lowest: np.ndarray, highest: np.ndarray, size: int, words: int) -> int:

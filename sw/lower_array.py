@@ -5,7 +5,15 @@ from typing import NamedTuple
 import numpy as np
 
 from nomul.gen.spec.config import Config
-from nomul.gen.spec.operators import Operator, WeightError, encode, fold, pad_weight
+from nomul.gen.spec.operators import (
+    Operator,
+    WeightError,
+    encode,
+    fold,
+    foreign_weights,
+    own_lane_constant,
+    pad_weight,
+)
 from nomul.gen.spec.program import MULTIPLIER_BITS, Destination, Opcode, used_columns
 from nomul.gen.spec.registers import Region, word_bytes
 from nomul.sw import contract
@@ -54,6 +62,7 @@ def lower_array(layer: ArrayLayer, source: Tensor, placed: Place, target: Place 
         "opcode": Opcode.ARRAY, "operator": layer.operator, "channels": channels, "groups": groups,
         "together": lane_plan.together if layer.groups > 1 else groups,
         "tiles": terms * height * width * words, "terms": terms, "channel_words": words,
+        "own_lane": lane_plan.own_lane,
         "dilation_y": down if height > 1 else 1, "dilation_x": across if width > 1 else 1,
         "tap_step": address(across * pitch - (words - 1)),
         "tap_row_step": address((down * source.width - (width - 1) * across) * pitch - (words - 1)),
@@ -80,7 +89,9 @@ def _all_weights(layer: ArrayLayer, source: Tensor, columns: int, lane_plan: Lan
     pad = pad_weight(layer.operator, source.zero_point, config)
     channels, _, height, width = layer.weight.shape
     if lane_plan.twice:
-        pads = _foreign_weights(layer.operator, config) * layer.terms
+        pads = foreign_weights(layer.operator, config) * layer.terms
+    elif lane_plan.own_lane:
+        pads = foreign_weights(layer.operator, config)[:1] * layer.terms
     elif layer.operator is Operator.L1 and pad >= 1 << config.l1_weight_bits:
         raise WeightError(f"unused lanes need the zero point {pad} of tensor {layer.input!r} as weight, above the "
                           f"largest l1 weight {(1 << config.l1_weight_bits) - 1}; raise l1_weight_bits")
@@ -93,11 +104,6 @@ def _all_weights(layer: ArrayLayer, source: Tensor, columns: int, lane_plan: Lan
     weight[:channels].transpose(0, 4, 1, 2, 3)[lane_plan.own] = \
         own.transpose(0, 2, 1, 3, 4).reshape(-1, len(pads), height, width)
     return weight
-
-
-def _foreign_weights(operator: Operator, config: Config) -> tuple[int, int]:
-    """Of a lane whose two terms together must not depend on its activation."""
-    return ((1 << config.activation_bits) - 1, 0) if operator is Operator.L1 else (1, -1)
 
 
 def _weight_words(operator: Operator, weight: np.ndarray, channels: int, config: Config) -> np.ndarray:
@@ -119,7 +125,9 @@ def _parameter_words(layer: ArrayLayer, weight: np.ndarray, zero_point: int, lan
     channels = len(layer.bias)
     lanes = weight[0].size - (1 + lane_plan.twice) * layer.weight[0].size   # neither own nor with a weight of the layer
     if lane_plan.twice:
-        unused = lanes // 2 * int(contract.op(layer.operator, 0, _foreign_weights(layer.operator, config)).sum())
+        unused = lanes // 2 * int(contract.op(layer.operator, 0, foreign_weights(layer.operator, config)).sum())
+    elif lane_plan.own_lane:
+        unused = lanes * own_lane_constant(layer.operator, config)
     else:
         unused = lanes * int(contract.op(layer.operator, zero_point, pad_weight(layer.operator, zero_point, config)))
     bias = layer.bias * (1 + lane_plan.twice) + fold(layer.operator, weight[:channels], config) - unused

@@ -145,7 +145,7 @@ class Machine:
                 taps = self._read(layer, y + row * layer["dilation_y"], x + column * layer["dilation_x"],
                                   addresses + step)
                 codes = memory[weight_address:weight_address + used]
-                acc[:, :used] = self._wrap(acc[:, :used] + self._leaf_sums(Operator(layer["operator"]), taps, codes))
+                acc[:, :used] = self._wrap(acc[:, :used] + self._leaf_sums(layer, taps, codes))
                 weight_address += used
                 tap_end = (tile + 1) % layer["channel_words"] == 0
                 row_end = tap_end and column == layer["kernel_width"] - 1
@@ -160,17 +160,21 @@ class Machine:
         if layer["destination"] == Destination.RESULTS:
             self.top = int(np.argmax(self.results[:layer["channels"]]))
 
-    def _leaf_sums(self, operator: Operator, taps: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    def _leaf_sums(self, layer: dict[str, int], taps: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """What each column adds for each pixel, shape (pixels, columns)."""
+        operator = Operator(layer["operator"])
         weights = decode(operator, codes, self._config)
         top = (1 << self._config.activation_bits) - 1
         x = taps[:, None, :]
+        # The lanes whose complements L1 columns subtract: all, or lane n by column n.
+        counting = taps[:, :len(codes), None] if layer["own_lane"] else x
+        complements = (top - counting).sum(axis=2)
         if operator is Operator.L1:
             if self._config.l1_minimum:
-                return (2 * np.minimum(top - x, top - weights) + x).sum(axis=2)
-            return (2 * np.minimum(top - x + weights, top) - (top - x)).sum(axis=2)
+                return 2 * np.minimum(top - x, top - weights).sum(axis=2) + counting.sum(axis=2)
+            return 2 * np.minimum(top - x + weights, top).sum(axis=2) - complements
         if operator is Operator.SIGN and self._config.unified:
-            return (x * weights + top).sum(axis=2)
+            return 2 * np.where(weights > 0, top, top - x).sum(axis=2) - complements
         if operator is Operator.SHIFT:
             top = (1 << self._config.activation_bits + self._config.shift_exponents - 1) - 1
         products = x * np.abs(weights)

@@ -48,7 +48,7 @@ def test_hash_ignores_the_name_and_nothing_else():
              "tree_levels_per_register": 2, "accumulator_bits": 25, "block_pixels": 65,
              "requantizers": 2, "program_layers": 33, "weight_words": 4097, "parameter_words": 513,
              "activation_words": 2049, "image_bytes": 1025, "result_words": 65, "frame_bytes": 2048,
-             "weight_decoder": True}
+             "weight_decoder": True, "weight_stream": True, "depthwise_l1": True}
     assert set(other) == {field.name for field in dataclasses.fields(Config)} - {"name"}
     base = {**BASE, "l1_weight_bits": 6, "operators": ("l1", "sign")}
     assert Config.from_dict({**base, "name": "y"}).hash == Config.from_dict(base).hash
@@ -58,7 +58,7 @@ def test_hash_ignores_the_name_and_nothing_else():
 
 def test_hash_is_sixteen_digits_and_the_same_in_every_process():
     """Worked out with sha256sum from the JSON text: a change breaks every artifact that exists."""
-    assert config().hash == "4e2a48ded9e4318b"
+    assert config().hash == "c7965001023fd73d"
 
 
 @pytest.mark.parametrize(("changes", "message"), [
@@ -75,6 +75,10 @@ def test_hash_is_sixteen_digits_and_the_same_in_every_process():
     ({"unified": True, "operators": ("l1", "shift")}, (
         "configuration 'x': unified processing elements are for the operators l1 and sign together, and operators are "
         "l1, shift; leave out unified")),
+    ({"depthwise_l1": True, "operators": ("shift",)}, (
+        "configuration 'x': depthwise_l1 needs the operator l1 and as many lanes as columns, not shift and 8×8; leave "
+        "it out")),
+    ({"depthwise_l1": True, "columns": 16}, "depthwise_l1 needs the operator l1 and as many lanes as columns, not l1"),
     ({"unified": True, "l1_minimum": True, "operators": ("l1", "sign")}, (
         "configuration 'x': unified processing elements add and saturate; leave out unified or l1_minimum")),
     ({"leaf_register": 1}, "configuration 'x': leaf_register must be true or false, not 1"),

@@ -6,7 +6,7 @@ import pytest
 from amaranth.hdl import unsigned
 
 from nomul.gen.guard import multiply_cells
-from nomul.gen.spec.operators import Operator, decode, encode, fold
+from nomul.gen.spec.operators import Operator, decode, encode, fold, foreign_weights, own_lane_constant
 from nomul.hdl.array import ProcessingArray
 from nomul.hdl.sim import simulate
 
@@ -59,12 +59,14 @@ def expected(operator, config, activations, codes):
     return (exact.sum(axis=1) - fold(operator, weights, config)).tolist()
 
 
-def run(config, operator, words, gaps):
+def run(config, operator, words, gaps, *, own_lane=False):
     """Tags and sums that come out, with the cycle; `words` enter in the cycles that are no gaps."""
     dut, seen, entered = ProcessingArray(config, unsigned(8)), [], []
 
     async def bench(ctx):
         ctx.set(dut.i_operator, operator)
+        if own_lane:
+            ctx.set(dut.i_own_lane, 1)
         waiting = list(enumerate(words))
         next_weights = None
         cycle = 0
@@ -98,6 +100,33 @@ def test_columns_add_up_every_operator_with_new_weights_each_cycle(config):
         golden = [expected(operator, config, *word) for word in words]
         model = ProcessingArray(config, unsigned(8)).model
         assert [model(operator, *word) for word in words] == golden
+        assert run(config, operator, words, dice) == list(enumerate(golden))
+
+
+@pytest.mark.parametrize("fields", [
+    {}, {"tree_levels_per_register": 0}, {"leaf_register": False}, {"l1_minimum": True}, {"lanes": 8, "columns": 8},
+    {"unified": True, "operators": ("l1", "sign")}], ids=str)
+def test_column_n_gives_the_distance_of_lane_n(fields):
+    config = small_config(**({"operators": ("l1", "shift")} | fields), depthwise_l1=True)
+    for key in set(config.operators) - {"shift"}:
+        operator, dice = Operator.from_key(key), random.Random(key)
+        foreign, _ = encode(operator, np.array(foreign_weights(operator, config)), config).tolist()
+        words = [(activations, [[code if lane == n else foreign for lane, code in enumerate(column)]
+                                for n, column in enumerate(columns)])
+                 for activations, columns in words_for(operator, config, dice, 30)]
+        golden = []
+        for activations, columns in words:
+            weights = decode(operator, np.array(columns), config)
+            x, own = np.array(activations), weights.diagonal()
+            exact = -abs(x - own) if operator is Operator.L1 else x * own
+            others = (config.lanes - 1) * own_lane_constant(operator, config)
+            golden.append((exact + others - fold(operator, weights, config)).tolist())
+        model = ProcessingArray(config, unsigned(8)).model
+        assert [model(operator, *word, own_lane=True) for word in words] == golden
+        assert run(config, operator, words, dice, own_lane=True) == list(enumerate(golden))
+        # And all lanes, as ever.
+        words = words_for(operator, config, dice, 5)
+        golden = [expected(operator, config, *word) for word in words]
         assert run(config, operator, words, dice) == list(enumerate(golden))
 
 

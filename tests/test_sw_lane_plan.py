@@ -51,6 +51,19 @@ def test_l1_weights_narrower_than_activations_are_refused_where_words_are_shared
         plan_lanes(layer_of(8, 8, 4), [8], narrow)
 
 
+@pytest.mark.parametrize(("inputs", "outputs", "groups", "own_lane"), [
+    (8, 8, 8, True), (6, 6, 6, True), (3, 3, 3, True), (8, 16, 8, False), (8, 8, 4, False), (8, 4, 4, False)])
+def test_depthwise_layers_leave_out_foreign_lanes_where_the_array_can(inputs, outputs, groups, own_lane):
+    config = small_config(depthwise_l1=True)
+    plan = plan_lanes(layer_of(inputs, outputs, groups), [inputs], config)
+    assert (plan.own_lane, plan.twice) == (own_lane, not own_lane)
+
+
+def test_channels_that_a_concatenation_moved_are_not_in_their_own_lanes():
+    plan = plan_lanes(layer_of(6, 6, 6), [3, 3], small_config(depthwise_l1=True))
+    assert (plan.own_lane, plan.twice) == (False, True)
+
+
 @given(st.data())
 def test_every_output_finds_its_own_channels_in_the_words_that_its_columns_read(data):
     lanes, columns = (data.draw(st.sampled_from([2, 4, 8, 16])) for _ in range(2))

@@ -1,11 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from nomul.cosim.random_layer import random_array_layer
 from nomul.cosim.random_network import random_codes, random_network
+from nomul.gen.spec.operators import Operator
 from nomul.sw import golden, reference
 from nomul.sw.compile import compile_network
 from nomul.sw.lower_window import lanes_of
 from nomul.sw.machine import Machine
+from nomul.sw.network import IntegerNetwork, Tensor
 
 from .hardware import packed_image, small_config
 
@@ -53,6 +58,31 @@ def test_machine_golden_model_and_reference_agree_on_every_tensor(shape, seed):
         logits, top = machine.run(image)
         assert np.array_equal(logits, expected[network.layers[-1].name][n, :, 0, 0])
         assert top == np.argmax(logits)
+
+
+@pytest.mark.parametrize("fields", [{}, {"l1_minimum": True}, {"unified": True, "operators": ("l1", "sign")}], ids=str)
+@pytest.mark.parametrize("channels", [3, 4, 11])
+def test_depthwise_layers_read_every_word_once_where_the_array_can(fields, channels):
+    config = small_config(**({"operators": ("l1",)} | fields), activation_words=512, weight_words=1024,
+                          accumulator_bits=20)
+    image = Tensor(channels, 5, 6, 9)
+    for operator in map(Operator.from_key, config.operators):
+        chance = np.random.default_rng(channels)
+        depthwise = random_array_layer(chance, config, "depthwise", image, "input", operator=operator,
+                                       channels=channels, kernel=(3, 3), stride=1, padding=1, dilation=1,
+                                       groups=channels)
+        logits = random_array_layer(chance, config, "logits", depthwise.output, "depthwise", operator=operator,
+                                    channels=3, kernel=(5, 6), stride=1, padding=0, dilation=1, groups=1, logits=True)
+        network = IntegerNetwork("depthwise", 8, image, (depthwise, logits), {})
+        codes = random_codes(1, network, 3)
+        tiles = []
+        for each in (config, replace(config, depthwise_l1=True)):
+            compiled, machine = compile_network(network, each), Machine(each)
+            machine.load(compiled)
+            for one, expected in zip(codes, golden.run(network, codes), strict=True):
+                np.testing.assert_array_equal(machine.run(one)[0], expected)
+            tiles.append(compiled.descriptors()[0]["tiles"])
+        assert tiles == [2 * 9 * depthwise.terms, 9 * depthwise.terms]
 
 
 def test_machine_refuses_a_network_for_another_configuration():

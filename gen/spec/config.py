@@ -71,6 +71,9 @@ class Config:
     l1_minimum : bool
         Whether L1 processing elements compare and select instead of adding and saturating: smaller on an ASIC, larger
         on an FPGA. Not for unified ones.
+    depthwise_l1 : bool
+        Whether each column can leave all lanes but its own out of an L1 sum, so that depthwise L1 layers are read once
+        instead of twice. Needs L1 and as many lanes as columns.
     leaf_register : bool
         Whether a register follows the processing elements. It costs nothing on an FPGA; an ASIC is smaller without.
     tree_levels_per_register : int
@@ -115,6 +118,7 @@ class Config:
     shift_exponents: int = 8
     unified: bool = False
     l1_minimum: bool = False
+    depthwise_l1: bool = False
     leaf_register: bool = True
     tree_levels_per_register: int = 1
     accumulator_bits: int = 24
@@ -137,7 +141,7 @@ class Config:
                 shown = f"{allowed.start} to {allowed.stop - 1}" if isinstance(allowed, range) else \
                     f"one of {', '.join(map(str, allowed))}"
                 raise ConfigError(f"configuration {self.name!r}: {key} must be {shown}, not {value!r}")
-        for key in ("unified", "l1_minimum", "leaf_register", "weight_decoder", "weight_stream"):
+        for key in ("unified", "l1_minimum", "depthwise_l1", "leaf_register", "weight_decoder", "weight_stream"):
             if type(getattr(self, key)) is not bool:
                 raise ConfigError(f"configuration {self.name!r}: {key} must be true or false, "
                                   f"not {getattr(self, key)!r}")
@@ -153,6 +157,9 @@ class Config:
         if self.unified and self.l1_minimum:
             raise ConfigError(f"configuration {self.name!r}: unified processing elements add and saturate; leave out "
                               "unified or l1_minimum")
+        if self.depthwise_l1 and ("l1" not in self.operators or self.lanes != self.columns):
+            raise ConfigError(f"configuration {self.name!r}: depthwise_l1 needs the operator l1 and as many lanes as "
+                              f"columns, not {', '.join(self.operators)} and {self.lanes}×{self.columns}; leave it out")
         if self.l1_weight_bits > self.activation_bits:
             raise ConfigError(f"configuration {self.name!r}: l1_weight_bits must not exceed activation_bits "
                               f"({self.activation_bits}), not {self.l1_weight_bits}")

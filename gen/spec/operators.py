@@ -21,6 +21,10 @@ With the configuration's `l1_minimum`, the L1 leaf is ``min(z, T - w)``, which i
 
 Where the configuration's processing elements are *unified*, SIGN has no weight 0 and is computed like L1: its leaf is
 ``T`` for 1 and ``z`` for -1, the column adds ``2·Σ leaf - Σ z`` in one cycle, and the fold is ``-T`` for each weight.
+
+In a layer with `own_lane`, which takes the configuration's `depthwise_l1`, column n adds ``2·Σ leaf - z_n``, or with
+`l1_minimum` ``2·Σ leaf + x_n``. Then a lane other than its own adds a constant if its weight is the first of
+`foreign_weights`, for which the leaf is ``T``, or with `l1_minimum` 0.
 """
 
 from enum import IntEnum
@@ -30,7 +34,8 @@ import numpy as np
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.errors import NomulError
 
-__all__ = ["Operator", "WeightError", "decode", "encode", "fold", "pad_weight", "weight_limits"]
+__all__ = ["Operator", "WeightError", "decode", "encode", "fold", "foreign_weights", "own_lane_constant",
+           "pad_weight", "weight_limits"]
 
 
 class WeightError(NomulError):
@@ -153,3 +158,16 @@ def pad_weight(operator: Operator, zero_point: int, config: Config) -> int:
     if operator is Operator.SIGN:
         return -1 if config.unified else 0
     return zero_point if operator is Operator.L1 else 0
+
+
+def foreign_weights(operator: Operator, config: Config) -> tuple[int, int]:
+    """Of L1, and SIGN with unified processing elements: two weights whose ops of any activation have a constant sum."""
+    return ((1 << config.activation_bits) - 1, 0) if operator is Operator.L1 else (1, -1)
+
+
+def own_lane_constant(operator: Operator, config: Config) -> int:
+    """What a lane that is not a column's own adds in a layer with `own_lane`, fold included."""
+    weight = foreign_weights(operator, config)[:1]
+    top = (1 << config.activation_bits) - 1
+    leaf = 0 if operator is Operator.L1 and config.l1_minimum else top
+    return 2 * leaf + int(fold(operator, np.array([weight]), config)[0])

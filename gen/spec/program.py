@@ -135,6 +135,7 @@ FIELDS = tuple(Field(*row) for row in (
     ("left_shift", 4, False, "VECTOR ADD: left shift of each tap"),
     ("second_left_shift", 4, False, "VECTOR ADD: left shift of the second operand"),
     ("offset", 32, True, "VECTOR ADD: start value of the sum"),
+    ("own_lane", 1, False, "ARRAY: of the complements that L1 columns subtract, column n takes that of lane n only"),
     ("streamed", 1, False, "ARRAY: weights come from the weight memory's ring, each group's once"),
     ("frees_input", 1, False, "after this layer nothing reads the image: the next one may be packed"),
 ))

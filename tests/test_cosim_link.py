@@ -1,5 +1,6 @@
 """Host driver and gateware together: the simulated accelerator behind a line that damages what it carries."""
 
+import math
 import random
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from nomul.sw import golden, reference
 from nomul.sw.compile import compile_network
 from nomul.sw.driver.board import Board
 from nomul.sw.driver.link import LinkError
+from nomul.sw.fold_input import fold_input, image_windows
 
 from .faults import FaultyLink
 
@@ -68,6 +70,26 @@ def test_images_follow_each_other_without_a_bubble(window):
     assert (result.cycles == run).all()
     assert 38 * run <= times[40] - times[2] <= 38 * (run + 6)
     np.testing.assert_array_equal(result.logits, golden.run(network, codes))
+
+
+@pytest.mark.cosim
+def test_cycles_in_which_a_run_waits_for_its_image_are_counted():
+    """A tap a cycle is packed, so windows that overlap take longer than their bytes; with no run before, all of it."""
+    simulation = SimulationLink(CONFIG)
+    network = next(network for seed in range(100)
+                   if (network := random_network(seed, CONFIG)).input.height > 4
+                   and math.prod(image_windows(network, fold_input(network, CONFIG))[side] for side in
+                                 ("kernel_height", "kernel_width")) > 4)
+    compiled, codes = compile_network(network, CONFIG), random_codes(2, network, 40)
+    board = Board(simulation)
+    board.push(compiled)
+    taps = math.prod(compiled.windows[name] for name in ("kernel_height", "kernel_width", "channel_words",
+                                                         "output_pixels"))
+    board.run(codes[:1])
+    waited = board.cycles()["input"]
+    assert taps - 4 * codes[0].size < waited < taps
+    board.run(codes)
+    assert board.cycles()["input"] < waited
 
 
 @pytest.mark.cosim

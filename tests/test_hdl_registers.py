@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from nomul.gen.spec.config import Config
@@ -5,12 +7,12 @@ from nomul.gen.spec.registers import REGISTERS, address_of
 from nomul.hdl.registers import RegisterBlock
 from nomul.hdl.sim import simulate
 
-CONFIG = Config(name="test", lanes=2, columns=2, operators=("sign",))
+CONFIG = Config(name="test", lanes=2, columns=2, operators=("sign",), weight_stream=True)
 
 
-def bench(script):
+def bench(script, config=CONFIG):
     """Runs `script(dut, read, write)` on a register block."""
-    dut = RegisterBlock(CONFIG)
+    dut = RegisterBlock(config)
 
     async def run(ctx):
         async def read(name):
@@ -33,7 +35,7 @@ def bench(script):
 def test_identity_is_what_the_configuration_says():
     async def script(ctx, dut, read, write):
         assert (await read("MAGIC")).to_bytes(4, "little") == b"nmul"
-        assert await read("INTERFACE") == 5
+        assert await read("INTERFACE") == 6
         assert f"{await read('CONFIG_HIGH'):08x}{await read('CONFIG_LOW'):08x}" == CONFIG.hash
 
     bench(script)
@@ -60,6 +62,15 @@ def test_read_only_register_ignores_writes(name):
         assert await read(name) == before
 
     bench(script)
+
+
+def test_without_a_stream_its_register_is_none():
+    async def script(ctx, dut, read, write):
+        await write("STREAM_BASE", 5)
+        assert await read("STREAM_BASE") == 0
+        assert ctx.get(dut.stream_base) == 0
+
+    bench(script, replace(CONFIG, weight_stream=False))
 
 
 def test_inputs_are_shown():

@@ -111,6 +111,7 @@ REGISTERS = tuple(Register(*row) for row in (
     ("CYCLES_WEIGHTS", False, "in which the array waited for weights"),
     ("CYCLES_ACCUMULATORS", False, "in which it waited for accumulators, which outputs still occupied"),
     ("CYCLES_DRAIN", False, "in which an engine finished its last outputs"),
+    ("CYCLES_INPUT", False, "clock cycles before the last run in which it waited for its image and nothing else"),
     ("TOP", False, "index of the largest result of the last run"),
     ("FRAME_ERRORS", False, "frames discarded since power-up"),
 ))

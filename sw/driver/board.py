@@ -178,6 +178,8 @@ class Board(ImageRuns):
     def cycles(self) -> dict[str, int]:
         """What the clock cycles of the last run went into, under the names of `nomul.sw.cycles.LayerCycles`.
 
+        And "input": those before it in which the accelerator waited for the image and nothing else.
+
         Raises
         ------
         LinkError
@@ -185,7 +187,8 @@ class Board(ImageRuns):
         """
         value = self.registers()
         spent = {name: value[f"CYCLES_{name.upper()}"] for name in ("busy", "weights", "accumulators", "drain")}
-        return spent | {"fetch": value["CYCLES"] - sum(spent.values()), "total": value["CYCLES"]}
+        return spent | {"fetch": value["CYCLES"] - sum(spent.values()), "total": value["CYCLES"],
+                        "input": value["CYCLES_INPUT"]}
 
     def _restart(self, compiled: CompiledNetwork) -> None:
         """Ends runs that still wait for weights, and drops weights that came for them."""

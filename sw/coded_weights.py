@@ -6,7 +6,7 @@ import numpy as np
 
 from nomul.gen.spec.program import Opcode
 from nomul.sw.compiled import CompiledNetwork
-from nomul.sw.huffman import encode, entropy
+from nomul.sw.huffman import coded_bytes, encode, entropy
 
 __all__ = ["LayerCoding", "code_weights", "coded_stream", "layer_weights"]
 
@@ -25,20 +25,23 @@ class LayerCoding:
         Bits that each takes in the weight memory.
     entropy : float
         Bits a weight that no code for single weights can go below.
-    coded : bytes
-        The section of the coded stream, table included.
+    coded_bytes : int
+        Its section of the coded stream, table included.
+    streamed : bool
+        Whether the weights are sent for each image instead, as they are.
     """
 
     name: str
     weights: int
     weight_bits: int
     entropy: float
-    coded: bytes
+    coded_bytes: int
+    streamed: bool
 
     @property
     def coded_bits(self) -> float:
         """Bits a weight in the coded stream, the layer's table included."""
-        return 8 * len(self.coded) / self.weights
+        return 8 * self.coded_bytes / self.weights
 
 
 def layer_weights(compiled: CompiledNetwork) -> dict[str, np.ndarray]:
@@ -54,12 +57,17 @@ def layer_weights(compiled: CompiledNetwork) -> dict[str, np.ndarray]:
 
 def code_weights(compiled: CompiledNetwork) -> list[LayerCoding]:
     """Each array layer's weights, coded with a table of their own."""
-    return [LayerCoding(name, codes.size, compiled.config.weight_bits, entropy(codes), encode(codes))
+    streamed = _streamed(compiled)
+    return [LayerCoding(name, codes.size, compiled.config.weight_bits, entropy(codes), coded_bytes(codes),
+                        name in streamed)
             for name, codes in layer_weights(compiled).items()]
 
 
 def coded_stream(compiled: CompiledNetwork) -> bytes:
     """The weights that stay in the weight memory, as `Region.CODED_WEIGHTS` takes them."""
-    streamed = {name for name, layer in zip(compiled.steps, compiled.descriptors()[:-1], strict=True)
-                if layer["streamed"]}
-    return b"".join(layer.coded for layer in code_weights(compiled) if layer.name not in streamed)
+    streamed = _streamed(compiled)
+    return b"".join(encode(codes) for name, codes in layer_weights(compiled).items() if name not in streamed)
+
+
+def _streamed(compiled: CompiledNetwork) -> set[str]:
+    return {name for name, layer in zip(compiled.steps, compiled.descriptors()[:-1], strict=True) if layer["streamed"]}

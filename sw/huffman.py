@@ -8,7 +8,7 @@ import numpy as np
 
 from nomul.gen.spec.errors import NomulError
 
-__all__ = ["MAX_LENGTH", "MAX_WEIGHTS", "HuffmanError", "code_lengths", "decode", "encode", "entropy"]
+__all__ = ["MAX_LENGTH", "MAX_WEIGHTS", "HuffmanError", "code_lengths", "coded_bytes", "decode", "encode", "entropy"]
 
 #: Bits of the longest code.
 MAX_LENGTH = 15
@@ -67,6 +67,13 @@ def code_lengths(frequencies: np.ndarray, limit: int = MAX_LENGTH) -> np.ndarray
         row = sorted(coins + packages, key=lambda coin: coin[0])
         packages = [(a[0] + b[0], a[1] + b[1]) for a, b in zip(row[::2], row[1::2], strict=False)]
     return sum((held for _, held in packages[:symbols - 1]), np.zeros(symbols, np.int64))
+
+
+def coded_bytes(weights: np.ndarray) -> int:
+    """How long `encode` makes a section, without making it."""
+    _, frequencies = np.unique(weights, return_counts=True)
+    bits = int((frequencies * code_lengths(frequencies)).sum()) if frequencies.size else 0
+    return _COUNT_BYTES + 2 * MAX_LENGTH + _SYMBOL_BYTES * frequencies.size + -(-bits // 8)
 
 
 def encode(weights: np.ndarray) -> bytes:

@@ -1,10 +1,12 @@
 """What a network costs on an accelerator, layer by layer: operations, cycles, use of the array, memory traffic."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import Opcode
+from nomul.sw.coded_weights import LayerCoding, code_weights
 from nomul.sw.compile import compile_network
 from nomul.sw.compiled import CompiledNetwork, weight_words
 from nomul.sw.cycles import LayerCycles, predict
@@ -31,8 +33,12 @@ class LayerReport:
     utilization : float
         Operations by those that the array could do in these cycles, 0 to 1.
     weight_bits, weight_bits_read : int
-        In the weight memory, unused lanes and columns included; and those that are read there, each once for every
-        block of output pixels.
+        Unused lanes and columns included; and those that are read in the weight memory, each once for every block of
+        output pixels.
+    entropy_bits, coded_bits : int
+        As few as a code for single weights could have; and those of the Huffman code, the layer's table included.
+    streamed : bool
+        Whether the weights are sent for each image, because they do not fit into the weight memory.
     bits_read, bits_written : int
         Of the activation memory.
     """
@@ -45,6 +51,9 @@ class LayerReport:
     utilization: float
     weight_bits: int
     weight_bits_read: int
+    entropy_bits: int
+    coded_bits: int
+    streamed: bool
     bits_read: int
     bits_written: int
 
@@ -84,6 +93,15 @@ class Report:
         """Of an image."""
         return sum(layer.operations for layer in self.layers)
 
+    def total(self, figure: str) -> int:
+        """The sum of a figure of all layers, such as "weight_bits"."""
+        return sum(getattr(layer, figure) for layer in self.layers)
+
+    @property
+    def streamed_bits(self) -> int:
+        """Weights that are sent for each image."""
+        return sum(layer.weight_bits for layer in self.layers if layer.streamed)
+
     @property
     def utilization(self) -> float:
         """Of the array, 0 to 1."""
@@ -93,6 +111,8 @@ class Report:
         """JSON-able values."""
         return {"network": self.network, "config": self.config.to_dict(), "operations": self.operations,
                 "cycles": self.cycles, "utilization": self.utilization,
+                **{figure: self.total(figure) for figure in ("weight_bits", "entropy_bits", "coded_bits")},
+                "streamed_bits": self.streamed_bits,
                 "layers": [layer.to_dict() for layer in self.layers]}
 
 
@@ -116,12 +136,13 @@ def report_compiled(network: IntegerNetwork, compiled: CompiledNetwork) -> Repor
     for name, *step in zip(compiled.steps, zip(cycles, compiled.descriptors()[:-1], strict=True), strict=True):
         work.setdefault(name, []).extend(step)
     known = {layer.name: layer for layer in network.layers}
-    layers = [_layer(name, known.get(name), steps, compiled) for name, steps in work.items()]
+    coding = {layer.name: layer for layer in code_weights(compiled)}
+    layers = [_layer(name, known.get(name), steps, coding.get(name), compiled) for name, steps in work.items()]
     return Report(network.name, compiled.config, layers, end.total)
 
 
 def _layer(name: str, layer: Layer | None, steps: list[tuple[LayerCycles, dict[str, int]]],
-           compiled: CompiledNetwork) -> LayerReport:
+           coding: LayerCoding | None, compiled: CompiledNetwork) -> LayerReport:
     config, operations, words_stored, words_read = compiled.config, 0, 0, 0
     kind, place = layer.kind if layer else "copy", compiled.tensors.get(name)
     cycles = sum((cycles for cycles, _ in steps), LayerCycles(0, 0, 0, 0, 0))
@@ -137,6 +158,8 @@ def _layer(name: str, layer: Layer | None, steps: list[tuple[LayerCycles, dict[s
     return LayerReport(name, kind, "×".join(map(str, shape)), operations, cycles,
                        operations / (cycles.total * config.lanes * config.columns),
                        words_stored * config.weight_word_bits, words_read * config.weight_word_bits,
+                       math.ceil(coding.weights * coding.entropy) if coding else 0,
+                       8 * coding.coded_bytes if coding else 0, coding.streamed if coding else False,
                        cycles.busy * config.activation_word_bits, _words(place, config))
 
 

@@ -64,9 +64,10 @@ def report_page(network: IntegerNetwork, compiled: CompiledNetwork, clock_mhz: f
         _section("Activation memory", f"Where each tensor lies, from the layer that writes it to the last one that "
                  f"reads it. The memory has {config.activation_words:,} words of {config.activation_word_bits} bits.",
                  "plot", memory_chart(tensors, config.activation_words, len(report.layers))),
-        _section("Layers", "For one image. Energy is estimated from published unit costs of 8-bit operations and of "
-                 "memory accesses in 45 nm CMOS, without clock, wires and requantizers: good for comparisons, not "
-                 "measured.", "table", _table(report, energies))])
+        _section("Layers", "For one image. Weights as bits that are stored, or sent for each image because they do not "
+                 "fit; as few as their entropy allows; and in a Huffman code with its tables. Energy is estimated from "
+                 "published unit costs of 8-bit operations and of memory accesses in 45 nm CMOS, without clock, wires "
+                 "and requantizers: good for comparisons, not measured.", "table", _table(report, energies))])
     return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{name}</title>\n'
             f"<style>{style}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n")
@@ -101,7 +102,12 @@ def _figures(report: Report, tensors: list[Lifetime], energy: float, clock_mhz: 
     if clock_mhz is not None:
         figures[f"images a second at {clock_mhz:g} MHz"] = f"{1e6 * clock_mhz / report.cycles:,.1f}"
     figures |= {"activation memory": f"{100 * used / config.activation_words:.0f} % used",
-                "energy estimate": f"{energy / 1e6:,.2f} µJ"}
+                "energy estimate": f"{energy / 1e6:,.2f} µJ",
+                "weights, their entropy, coded": " / ".join(
+                    f"{report.total(figure) / 8192:,.1f}" for figure in ("weight_bits", "entropy_bits", "coded_bits"))
+                + " KiB"}
+    if report.streamed_bits:
+        figures["weights sent for each image"] = f"{report.streamed_bits / 8192:,.1f} KiB"
     return "<dl>" + "".join(f"<div><dt>{escape(what)}</dt><dd>{escape(value)}</dd></div>"
                             for what, value in figures.items()) + "</dl>"
 
@@ -129,6 +135,8 @@ def _row(number: int, layer: LayerReport, energy: LayerEnergy) -> dict[str, str]
     return {"#": str(number), "layer": layer.name, "kind": layer.kind.replace("_", " "), "output": layer.output,
             "operations": f"{layer.operations:,}", "cycles": f"{layer.cycles.total:,}", **spent,
             "use, %": f"{100 * layer.utilization:.1f}" if layer.operations else "",
-            "weight bits": f"{layer.weight_bits:,}", "weight bits read": f"{layer.weight_bits_read:,}",
+            "weight bits": f"{layer.weight_bits:,}" + " (sent)" * layer.streamed,
+            "entropy": f"{layer.entropy_bits:,}", "coded": f"{layer.coded_bits:,}",
+            "weight bits read": f"{layer.weight_bits_read:,}",
             "bits read": f"{layer.bits_read:,}", "bits written": f"{layer.bits_written:,}",
             "energy, nJ": f"{energy.total / 1e3:,.2f}"}

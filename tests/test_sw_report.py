@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,6 +45,23 @@ def test_operations_and_traffic_by_hand():
     assert [layer.bits_written for layer in layers] == [9 * 2 * word, 2 * word, 2 * word, 0]
     weight = CONFIG.weight_bits
     assert [layer.weight_bits for layer in layers] == [6 * 7 * 4 * weight, 0, 0, 2 * 4 * 4 * weight]
+
+
+def test_bits_of_weights_by_hand():
+    """Half of the logits' weights are 1, a quarter 2 and a quarter 0: entropy and Huffman code of 1.5 bits."""
+    config = small_config(operators=("shift",), weight_words=4, weight_stream=True)
+    image = Tensor(4, 1, 1, 0, -4)
+    layer = random_array_layer(np.random.default_rng(0), config, "out", image, "input", operator=Operator.SHIFT,
+                               channels=8, kernel=(1, 1), stride=1, padding=0, terms=1, dilation=1, groups=1,
+                               logits=True)
+    layer = replace(layer, weight=np.tile([1, 0, 1, 2], 8).reshape(layer.weight.shape).astype(np.int16))
+    network = IntegerNetwork("by hand", 8, image, (layer,), {})
+    result = report(network, config)
+    table = 3 + 2 * 15 + 2 * 3
+    assert [(each.weight_bits, each.entropy_bits, each.coded_bits, each.streamed) for each in result.layers] == [
+        (32 * config.weight_bits, 48, 8 * table + 48, True)]
+    assert result.streamed_bits == result.total("weight_bits") == 32 * config.weight_bits
+    assert report(network, replace(config, weight_words=8)).streamed_bits == 0
 
 
 def test_its_cycles_are_those_of_the_simulation():

@@ -16,7 +16,8 @@ CONFIG = small_config()     # 4 × 4 processing elements, words of 32 bits
 
 def layer(name, operations, cycles, bits_read=64):
     spent = LayerCycles(*cycles)
-    return LayerReport(name, "l1", "1×1×1", operations, spent, operations / spent.total / 16, 0, 0, bits_read, 0)
+    return LayerReport(name, "l1", "1×1×1", operations, spent, operations / spent.total / 16, 0, 0, 0, 0,
+                       False, bits_read, 0)
 
 
 def report(*layers):

@@ -50,7 +50,7 @@ def _show_coding(compiled: "CompiledNetwork") -> None:
             for layer in coding]
     if weights:
         entropy = sum(layer.weights * layer.entropy for layer in coding) / weights
-        coded = sum(8 * len(layer.coded) for layer in coding) / weights
+        coded = sum(8 * layer.coded_bytes for layer in coding) / weights
         rows.append(("all", weights, compiled.config.weight_bits, f"{entropy:.2f}", f"{coded:.2f}"))
     show_table(rows, ("layer", "weights", "bits", "entropy", "coded bits"))
 

@@ -40,6 +40,9 @@ def _run(arguments: Namespace) -> int:
     show_layers(result)
     say(f"{result.network} on {config.name}, {config.lanes}×{config.columns} processing elements: {result.cycles} "
         f"cycles an image for {result.operations} operations, utilization {100 * result.utilization:.1f} %")
+    say(f"weights: {_kilobytes(result.total('weight_bits'))}, {_kilobytes(result.total('entropy_bits'))} by their "
+        f"entropy, {_kilobytes(result.total('coded_bits'))} in a Huffman code"
+        + (f"; {_kilobytes(result.streamed_bits)} are sent for each image" if result.streamed_bits else ""))
     if arguments.clock is not None:
         say(f"{1e6 * arguments.clock / result.cycles:.1f} images a second at {arguments.clock:g} MHz")
     if arguments.json:
@@ -49,6 +52,10 @@ def _run(arguments: Namespace) -> int:
         write_text(arguments.html, report_page(network, compiled, arguments.clock))
         say(arguments.html)
     return 0
+
+
+def _kilobytes(bits: int) -> str:
+    return f"{bits / 8192:.1f} KiB"
 
 
 def show_layers(result: "Report") -> None:
@@ -63,7 +70,8 @@ def _row(layer: "LayerReport") -> dict[str, Any]:
             "cycles": cycles.total, "busy": cycles.busy, "weights": cycles.weights,
             "accumulators": cycles.accumulators, "drain": cycles.drain, "fetch": cycles.fetch,
             "utilization, %": f"{100 * layer.utilization:.1f}" if layer.operations else "",
-            "weight bits": layer.weight_bits, "weight bits read": layer.weight_bits_read,
+            "weight bits": layer.weight_bits, "entropy": layer.entropy_bits, "coded": layer.coded_bits,
+            "weight bits read": layer.weight_bits_read,
             "bits read": layer.bits_read, "bits written": layer.bits_written}
 
 

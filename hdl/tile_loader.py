@@ -57,7 +57,7 @@ class TileLoader(wiring.Component):
         column, tile, group_start = Signal(range(columns)), Signal(16), Signal.like(self.memory_address)
         left = Signal(16)       # channels of this group and those that follow
         last_column = Signal.like(column)
-        m.d.comb += last_column.eq(Mux(left >= columns, columns - 1, Mux(left == 0, 0, left - 1)))
+        m.d.comb += last_column.eq(Mux(left >= columns, columns - 1, left - 1))
         done = Signal()
 
         # Of a streamed layer's words in the ring, those before the next one.
@@ -95,7 +95,7 @@ class TileLoader(wiring.Component):
                         m.d.sync += [tile.eq(0), done.eq(blocks.last), before.eq(0)]
                         m.d.comb += blocks.advance.eq(1)
                         with m.If(blocks.group_end):
-                            m.d.sync += [group_start.eq(following), left.eq(Mux(left >= columns, left - columns, 0))]
+                            m.d.sync += [group_start.eq(following), left.eq(left - columns)]
                         with m.Else():
                             m.d.sync += self.memory_address.eq(group_start)
 

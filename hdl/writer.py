@@ -14,7 +14,9 @@ __all__ = ["CodeWriter"]
 class CodeWriter(wiring.Component):
     """Writes `columns` codes a pixel: to a part of a word if there are fewer columns than lanes, else to several words.
 
-    Throughput: one pixel in ``max(1, columns / lanes)`` cycles. Words beyond the pixel's last are not written.
+    The parts of a word that follow get the layer's zero point, until the next groups write theirs: so lanes without a
+    channel hold it. Words beyond the pixel's last are not written. Throughput: one pixel in ``max(1, columns / lanes)``
+    cycles.
 
     Members
     -------
@@ -61,10 +63,12 @@ class CodeWriter(wiring.Component):
         inside = (group_word + word) < self.descriptor.output_pixel_step
         m.d.comb += self.write_address.eq(pixel_address + group_word + word)
         for lane in range(lanes):
-            with m.If(self.i.valid & inside & (part == lane // columns)):
-                m.d.comb += self.write_enable[lane].eq(1)
-            with m.Switch(word):
-                for n in range(words):
-                    with m.Case(n):
-                        m.d.comb += self.write_data[lane].eq(self.i.payload[(n * lanes + lane) % columns])
+            m.d.comb += self.write_enable[lane].eq(self.i.valid & inside & (part <= lane // columns))
+            with m.If(part == lane // columns):
+                with m.Switch(word):
+                    for n in range(words):
+                        with m.Case(n):
+                            m.d.comb += self.write_data[lane].eq(self.i.payload[(n * lanes + lane) % columns])
+            with m.Else():
+                m.d.comb += self.write_data[lane].eq(self.descriptor.zero_point)
         return m

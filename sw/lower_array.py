@@ -51,9 +51,7 @@ def lower_array(layer: ArrayLayer, source: Tensor, placed: Place, target: Place 
         If a weight has no code in this configuration.
     """
     channels, _, height, width = layer.weight.shape
-    # Groups cover every lane of the outputs' last word, so that unused lanes are written too.
-    lanes = channels if target is None else target["channel_words"] * config.lanes
-    groups = -(-lanes // config.columns)
+    groups = -(-channels // config.columns)
     lane_plan = plan_lanes(layer, placed["segments"], config)
     terms, pitch, words = layer.terms * (1 + lane_plan.twice), placed["channel_words"], lane_plan.words
     down, across = layer.geometry.dilation

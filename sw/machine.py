@@ -123,8 +123,7 @@ class Machine:
         """One word a pixel, int64, shape (pixels, lanes)."""
         inside = _inside(layer, y, x)
         words = np.full((len(y), self._config.lanes), layer["pad_code"], np.int64)
-        # Groups of columns without a channel may read anywhere: their sums do not count.
-        words[inside] = self.activations[addresses[inside] % (1 << ADDRESS_BITS) % len(self.activations)]
+        words[inside] = self.activations[addresses[inside] % (1 << ADDRESS_BITS)]
         return words
 
     # Array layers. ------------------------------------------------------------------------------------------
@@ -192,10 +191,12 @@ class Machine:
 
     def _store_codes(self, layer: dict[str, int], group: int, outputs: np.ndarray) -> None:
         pixels = layer["output_base"] + np.arange(layer["output_pixels"]) * layer["output_pixel_step"]
-        for column in range(self._config.columns):
-            word, lane = divmod(group * self._config.columns + column, self._config.lanes)
+        first, lanes = group * self._config.columns, self._config.lanes
+        for channel in range(first, -(-(first + self._config.columns) // lanes) * lanes):   # to the end of a word
+            word, lane = divmod(channel, lanes)
+            inside = channel < first + self._config.columns
             if word < layer["output_pixel_step"]:
-                self.activations[pixels + word, lane] = outputs[:, column]
+                self.activations[pixels + word, lane] = outputs[:, channel - first] if inside else layer["zero_point"]
 
     def _store_results(self, layer: dict[str, int], group: int, outputs: np.ndarray) -> None:
         first = group * self._config.columns

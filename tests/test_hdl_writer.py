@@ -14,7 +14,7 @@ def test_codes_land_in_the_lane_and_word_of_their_channel(lanes, columns, channe
     config = small_config(lanes=lanes, columns=columns)
     pixels, base = 3, 5
     words = -(-channels // lanes)
-    groups = -(-words * lanes // columns)
+    groups = -(-channels // columns)
     chance = random.Random(lanes * 100 + channels)
     codes = [[chance.randrange(256) for _ in range(groups * columns)] for _ in range(pixels)]
     dut = CodeWriter(config)
@@ -28,7 +28,7 @@ def test_codes_land_in_the_lane_and_word_of_their_channel(lanes, columns, channe
                     memory[address, lane] = word[lane]
 
     async def bench(ctx):
-        ctx.set(dut.descriptor.as_value(), descriptor(output_base=base, output_pixel_step=words))
+        ctx.set(dut.descriptor.as_value(), descriptor(output_base=base, output_pixel_step=words, zero_point=77))
         for group in range(groups):
             strobe = dut.next_group if group else dut.first
             ctx.set(strobe, 1)
@@ -43,5 +43,6 @@ def test_codes_land_in_the_lane_and_word_of_their_channel(lanes, columns, channe
                 ctx.set(dut.i.valid, 0)
 
     simulate(dut, bench, background=(activations,))
-    assert memory == {(base + pixel * words + channel // lanes, channel % lanes): codes[pixel][channel]
+    assert memory == {(base + pixel * words + channel // lanes, channel % lanes):
+                      codes[pixel][channel] if channel < groups * columns else 77
                       for pixel in range(pixels) for channel in range(words * lanes)}

@@ -153,13 +153,18 @@ def test_sign_layer_runs_on_an_array_with_shift_only():
     assert [machine.run(image)[0].tolist() for image in codes] == golden.run(network, codes).tolist()
 
 
-def test_groups_cover_all_lanes_of_the_last_word():
+def test_there_are_no_groups_without_a_channel_and_lanes_without_one_hold_the_zero_point():
     source = Tensor(1, 1, 1, 0, 0)
     hidden = array_layer("hidden", ("input", source), np.ones((1, 1, 1, 1)))
     out = array_layer("out", ("hidden", hidden.output), np.ones((1, 1, 1, 1)), logits=True)
-    for lanes, columns, groups in ((8, 2, 4), (8, 8, 1), (2, 8, 1)):
-        compiled = compile_network(network_of(source, hidden, out), small_config(lanes=lanes, columns=columns))
-        assert [layer["groups"] for layer in descriptors(compiled)[:2]] == [groups, 1]
+    for lanes, columns in ((8, 2), (8, 8), (2, 8)):
+        config = small_config(lanes=lanes, columns=columns)
+        compiled, machine = compile_network(network_of(source, hidden, out), config), Machine(config)
+        assert [layer["groups"] for layer in descriptors(compiled)[:2]] == [1, 1]
+        machine.load(compiled)
+        machine.activations[:] = 99
+        tensor = machine.trace(np.array([[[3]]], np.uint8))["hidden"]
+        assert tensor[1:].flatten().tolist() == [hidden.output.zero_point] * (lanes - 1)
 
 
 def test_stride_of_a_single_window_does_not_count():

@@ -25,7 +25,8 @@ is read, so the ring holds at least a group, if that has several blocks.
 Parameters: one word a channel, at `parameter_base` + group·columns + column.
 Requantization: `y = clamp((((acc + bias)·M + 2^(shift-1)) >> shift) + zero_point, lower, upper)`.
 With destination ACTIVATIONS the codes of group g go to lanes/words of channel g·columns onwards at
-`output_base` + pixel·output_pixel_step; codes of channels at or beyond output_pixel_step·lanes are not written.
+`output_base` + pixel·output_pixel_step; lanes of the last word beyond its last group of columns get the zero point, and
+codes of channels at or beyond output_pixel_step·lanes are not written.
 With destination RESULTS (a map of one pixel) channel c < `channels` goes to
 result word c as signed 16 bits, and the index of the largest (the lowest such index) becomes TOP.
 
@@ -145,8 +146,8 @@ DESCRIPTOR_WORDS = -(-sum(field.bits for field in FIELDS) // 32)
 
 
 def used_columns(channels: int, group: int, columns: int) -> int:
-    """Columns whose weights are loaded for a group of an ARRAY layer: those with a channel, at least one."""
-    return max(1, min(columns, channels - group * columns))
+    """Columns whose weights are loaded for a group of an ARRAY layer: those with a channel."""
+    return min(columns, channels - group * columns)
 
 
 def join(names: Iterable[str], values: Mapping[str, int]) -> int:

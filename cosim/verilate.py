@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from nomul.cosim import toolchain
@@ -43,7 +44,8 @@ def _ports_inc(header: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def build(verilog: str, top: str, folder: str | Path | None = None, *, optimize: int = 2) -> Path:
+def build(verilog: str, top: str, folder: str | Path | None = None, *, optimize: int = 2,
+          options: Sequence[str] = ()) -> Path:
     """Compiles a design to a shared library, or finds the one compiled before.
 
     Parameters
@@ -57,6 +59,8 @@ def build(verilog: str, top: str, folder: str | Path | None = None, *, optimize:
     optimize : int
         The compiler's level for what runs every cycle. 2 pays unless there is much code that runs for few cycles;
         0 costs a factor of ten, 3 gains nothing.
+    options : sequence of str
+        More arguments for Verilator; `bench/verilator_options.py` compares some.
 
     Returns
     -------
@@ -71,7 +75,8 @@ def build(verilog: str, top: str, folder: str | Path | None = None, *, optimize:
     """
     wrapper = _WRAPPER.read_text(encoding="utf-8")
     settings = (*_MAKE, f"OPT_FAST=-O{optimize}")
-    key = "\0".join([verilog, top, wrapper, toolchain.identity(), *_VERILATE, *settings, sys.platform])
+    arguments = (*_VERILATE, *options)
+    key = "\0".join([verilog, top, wrapper, toolchain.identity(), *arguments, *settings, sys.platform])
     digest = hashlib.sha256(key.encode()).hexdigest()[:24]
     home = Path(folder) if folder is not None else toolchain.cache_folder() / "verilated"
     library = home.absolute() / digest / "model.so"
@@ -83,7 +88,7 @@ def build(verilog: str, top: str, folder: str | Path | None = None, *, optimize:
     try:
         (work / "design.v").write_text(verilog, encoding="utf-8")
         (work / "wrapper.cpp").write_text(wrapper, encoding="utf-8")
-        _call(["verilator", *_VERILATE, "--top-module", top, "design.v", "wrapper.cpp"], work, environment,
+        _call(["verilator", *arguments, "--top-module", top, "design.v", "wrapper.cpp"], work, environment,
               f"Verilator on {top!r}")
         ports = _ports_inc((work / "Vdut.h").read_text(encoding="utf-8"))
         (work / "ports.inc").write_text(ports, encoding="utf-8")

@@ -10,35 +10,27 @@ place in the activation memory), `emit` (descriptors and words, all of which fit
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
 from nomul.gen.spec.config import Config
-from nomul.gen.spec.errors import NomulError
 from nomul.gen.spec.operators import Operator, WeightError
-from nomul.gen.spec.program import Opcode, ProgramError, pack
-from nomul.gen.spec.registers import Region, word_bytes
+from nomul.gen.spec.program import ProgramError
 from nomul.sw import contract
+from nomul.sw.compile_error import CompileError, check_fits
 from nomul.sw.compile_notes import note_added, note_folding, note_memory, note_operators, note_words
 from nomul.sw.compiled import CompiledNetwork
+from nomul.sw.emit import emit
 from nomul.sw.fold_input import fold_input, image_windows
 from nomul.sw.lane_plan import LanePlan, plan_lanes
-from nomul.sw.lower_array import LoweredArray, lower_array
-from nomul.sw.lower_vector import lower_vector
 from nomul.sw.lower_window import Place, place, words_of
 from nomul.sw.memory_plan import Buffer, plan
 from nomul.sw.network import Add, ArrayLayer, IntegerNetwork, Layer
 from nomul.sw.rewrite import Segments, align_sums, average_by_array, channel_segments
-from nomul.sw.weight_plan import choose_streamed, ring_words
 
 __all__ = ["CompileError", "compile_network"]
 
 Places = dict[str, Place]
-
-
-class CompileError(NomulError):
-    """A network that a configuration cannot run; the message names layer, rule and the field to change."""
 
 
 def compile_network(network: IntegerNetwork, config: Config,
@@ -69,7 +61,7 @@ def compile_network(network: IntegerNetwork, config: Config,
         tell(rewrite.__name__, note(before, lowered))
     bits = prove_accumulators(lowered, config)
     tell("prove_accumulators", f"accumulators need {bits} of {config.accumulator_bits} bits")
-    _check_fits("image_bytes", math.prod(network.input.shape), config.image_bytes, "input")
+    check_fits("image_bytes", {"input": math.prod(network.input.shape)}, config)
     try:
         folded = fold_input(lowered, config)
         windows, places = image_windows(lowered, folded), place_tensors(folded, config)
@@ -157,93 +149,5 @@ def place_tensors(network: IntegerNetwork, config: Config) -> Places:
         bases = plan([Buffer(name, words[name], steps[name], lives[name], operands.get(name, ())) for name in tensors])
         if max(bases[name] + words[name] for name in tensors) <= config.activation_words:
             break
-    for name in tensors:
-        _check_fits("activation_words", bases[name] + words[name], config.activation_words, name)
+    check_fits("activation_words", {name: bases[name] + words[name] for name in tensors}, config)
     return {name: place(tensor, bases[name], segments[name], config.lanes) for name, tensor in tensors.items()}
-
-
-class Emitted(NamedTuple):
-    """Descriptors, the layer of each but END, and words; all but `steps` as of `CompiledNetwork`."""
-
-    program: np.ndarray
-    steps: list[str]
-    weights: np.ndarray
-    stream: np.ndarray
-    parameters: np.ndarray
-
-
-def emit(network: IntegerNetwork, places: Places, config: Config) -> Emitted:
-    """Program and words; `CompileError` if they do not fit."""
-    program: list[tuple[str, dict[str, int]]] = []
-    arrays: dict[str, LoweredArray] = {}
-    parameters = [np.zeros((0, word_bytes(Region.PARAMETERS, config)), np.uint8)]
-    freeing = _freeing_layer(network, places)
-    for layer in network.layers:
-        sources = [network.tensors[name] for name in layer.inputs]
-        placed = [places[name] for name in layer.inputs]
-        try:
-            if isinstance(layer, ArrayLayer):
-                lowered = lower_array(layer, sources[0], placed[0], places.get(layer.name), config)
-                arrays[layer.name] = lowered
-                descriptors = [lowered.descriptor | {"parameter_base": sum(map(len, parameters))}]
-                parameters.append(lowered.parameters)
-                _check_fits("parameter_words", sum(map(len, parameters)), config.parameter_words, layer.name)
-            else:
-                descriptors = lower_vector(layer, sources, placed, places[layer.name], config)
-        except (WeightError, ProgramError) as error:
-            raise CompileError(f"layer {layer.name!r}: {error}") from None
-        descriptors[-1]["frees_input"] = layer.name == freeing
-        program += [(layer.name, fields) for fields in descriptors]
-        _check_fits("program_layers", len(program) + 1, config.program_layers, layer.name)
-    _check_fits("result_words", network.classes, config.result_words, network.layers[-1].name)
-    weights, stream = _place_weights(program, arrays, config)
-    words = [_pack(name, fields) for name, fields in program] + [pack(opcode=Opcode.END)]
-    return Emitted(np.array(words, dtype=np.uint32), [name for name, _ in program], weights, stream,
-                   np.concatenate(parameters))
-
-
-def _place_weights(program: list[tuple[str, dict[str, int]]], arrays: dict[str, LoweredArray],
-                   config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """Weights that stay, and those that are streamed; sets `weight_base` and `streamed` of the program's layers."""
-    streamed: set[str] = set()
-    if config.weight_stream:
-        streamed = choose_streamed({name: lowered.descriptor for name, lowered in arrays.items()}, config)
-    stay = [np.zeros((0, word_bytes(Region.WEIGHTS, config)), np.uint8)]
-    stream = list(stay)
-    ring = max((ring_words(arrays[name].descriptor, config) for name in streamed), default=0)
-    for name, fields in program:
-        if name not in arrays:
-            continue
-        if name in streamed:
-            fields["streamed"] = True
-            stream.append(arrays[name].weights)
-        else:
-            fields["weight_base"] = sum(map(len, stay))
-            stay.append(arrays[name].weights)
-        _check_fits("weight_words", sum(map(len, stay)) + ring, config.weight_words, name,
-                    "" if config.weight_stream else ", set weight_stream = true to send weights while it runs,")
-    return np.concatenate(stay), np.concatenate(stream)
-
-
-def _pack(name: str, fields: dict[str, int]) -> list[int]:
-    try:
-        return pack(**fields)
-    except ProgramError as error:
-        raise CompileError(f"layer {name!r}: {error}") from None
-
-
-def _freeing_layer(network: IntegerNetwork, places: Places) -> str:
-    """The layer after which the next image may be packed: the last that reads this one, or the last of all."""
-    def end(name: str) -> int:
-        place = places[name]
-        return place["base"] + place["channel_words"] * place["height"] * place["width"]
-    if any(place["base"] < end("input") for name, place in places.items() if name != "input"):
-        return network.layers[-1].name
-    return next((layer.name for layer in reversed(network.layers) if "input" in layer.inputs), network.layers[0].name)
-
-
-def _check_fits(field: str, needed: int, available: int, layer: str, remedy: str = "") -> None:
-    if needed > available:
-        raise CompileError(f"layer {layer!r} does not fit: up to it the network needs {field} {needed}, "
-                           f"{needed - available} more than the configuration's {available}: raise {field}{remedy} or "
-                           f"make the network smaller")

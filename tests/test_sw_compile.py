@@ -246,8 +246,15 @@ def test_memory_that_is_one_word_too_small(field, needed, layer):
 
 
 def test_memory_error_names_the_layer_where_it_is_full():
-    rejects(residual_network(), "layer 'first' does not fit: .* weight_words 108, 8 more", weight_words=100)
-    rejects(residual_network(), "layer 'second' does not fit: .* parameter_words 16, 4 more", parameter_words=12)
+    rejects(residual_network(), "layer 'first' does not fit: .* weight_words 108, 8 more than the configuration's 100, "
+            "and 126 in all: raise weight_words to 126, set weight_stream = true .*, or", weight_words=100)
+    rejects(residual_network(), "layer 'second' does not fit: .* parameter_words 16, 4 more than the configuration's "
+            "12, and 20 in all: raise parameter_words to 20 or", parameter_words=12)
+
+
+def test_a_ring_too_small_for_a_layer_is_refused():
+    rejects(residual_network(), "layer 'first' does not fit: .* weight_words 72, 12 more than the configuration's 60: "
+            "raise weight_words to 72 or make", weight_words=60, weight_stream=True, block_pixels=1)
 
 
 def test_results_that_do_not_fit():

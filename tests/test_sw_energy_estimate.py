@@ -5,7 +5,7 @@ import pytest
 
 from nomul.gen.spec.operators import Operator
 from nomul.sw.compile import compile_network
-from nomul.sw.energy_estimate import LayerEnergy, estimate
+from nomul.sw.energy_estimate import LayerEnergy, array_energy, estimate
 from nomul.sw.report import report
 
 from .hardware import small_config
@@ -47,3 +47,17 @@ def test_total_is_the_sum():
 def test_an_operation_costs_what_the_tables_say(operator, picojoules):
     layer = replace(report(by_hand(), CONFIG).layers[0], kind=operator.key)
     assert estimate(layer, CONFIG).operations == pytest.approx(1458 * picojoules)
+
+
+@pytest.mark.parametrize(("kind", "fields", "picojoules"), [
+    ("l1", {}, 0.697), ("shift", {}, 1.024), ("shift", {"shift_exponents": 4}, 0.728), ("sign", {}, 0.622),
+    ("sign", {"unified": True, "operators": ("l1", "sign")}, 0.788), ("l1", {"l1_weight_bits": 4}, None),
+    ("shift", {"shift_exponents": 2}, None), ("sign", {"activation_bits": 6, "l1_weight_bits": 6}, None)])
+def test_the_array_costs_what_was_measured(kind, fields, picojoules):
+    layer = replace(report(by_hand(), CONFIG).layers[0], kind=kind)
+    energy = array_energy(layer, small_config(**fields))
+    assert energy == (None if picojoules is None else pytest.approx(1458 * picojoules))
+
+
+def test_pooling_is_nothing_of_the_array():
+    assert array_energy(report(by_hand(), CONFIG).layers[1], CONFIG) is None

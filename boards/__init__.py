@@ -1,12 +1,13 @@
 """The boards that nomul makes complete designs for."""
 
 from nomul.boards.base import Board, BoardError
-from nomul.boards.ulx3s import Ulx3s85f
+from nomul.boards.orangecrab import OrangeCrab
+from nomul.boards.ulx3s import Ulx3s25f, Ulx3s85f
 
 __all__ = ["BOARDS", "Board", "BoardError", "find_board"]
 
 #: Every board, in the order of `nomul boards`.
-BOARDS: tuple[Board, ...] = (Ulx3s85f(),)
+BOARDS: tuple[Board, ...] = (Ulx3s85f(), Ulx3s25f(), OrangeCrab())
 
 
 def find_board(name: str) -> Board:

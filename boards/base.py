@@ -1,6 +1,8 @@
-"""What all boards have in common: the accelerator behind a UART, and the way to a board's files."""
+"""What all boards have in common: the accelerator behind a UART, and the way to a board's files and its bitstream."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring
@@ -11,11 +13,29 @@ from nomul.gen.spec.errors import NomulError
 from nomul.hdl.accelerator import Accelerator
 from nomul.hdl.uart import UartReceiver, UartTransmitter
 
-__all__ = ["Board", "BoardError", "UartTop"]
+__all__ = ["Board", "BoardError", "Step", "UartTop"]
 
 
 class BoardError(NomulError):
     """A board that does not exist, or a configuration that does not fit on it."""
+
+
+class Step(NamedTuple):
+    """A tool of the way to a bitstream.
+
+    Attributes
+    ----------
+    tool : str
+        As `nomul.gen.synth.tools.run_tool` calls it.
+    arguments : tuple of str
+        Files in them are those of the design, or of the steps before.
+    outputs : tuple of str
+        Files that it writes.
+    """
+
+    tool: str
+    arguments: tuple[str, ...]
+    outputs: tuple[str, ...]
 
 
 class UartTop(wiring.Component):
@@ -59,7 +79,7 @@ class UartTop(wiring.Component):
 
 
 class Board(ABC):
-    """One board: its facts, and the files of a design for it.
+    """One board: its facts, the files of a design for it, and the tools that make a bitstream of them.
 
     Attributes
     ----------
@@ -67,14 +87,30 @@ class Board(ABC):
         What it is called on the command line.
     summary : str
         What it is, in a line.
+    chip, toolchain : str
+        The FPGA, and whose tools make its bitstream.
+    resources : dict of str to int
+        What the FPGA has: "luts", "ffs", "memories".
     clock_hz, baud : int
-        Its clock, and the speed of its serial line.
+        Clock of the accelerator, and speed of its serial line.
+    link : str
+        How the host is connected, in words.
+    preset : str
+        Configuration that fits.
+    programming : str
+        Command that loads the bitstream ``TOP.bit``.
     """
 
     name: str
     summary: str
+    chip: str
+    toolchain: str
+    resources: Mapping[str, int]
     clock_hz: int
     baud: int
+    link: str
+    preset: str
+    programming: str
 
     @property
     def divisor(self) -> int:
@@ -101,3 +137,7 @@ class Board(ABC):
         BoardError
             If the configuration does not fit; says what there is and what it would take.
         """
+
+    @abstractmethod
+    def steps(self, top: str) -> list[Step]:
+        """From the files of `emit` to ``TOP.json`` (netlist), ``TOP.report`` (of nextpnr) and ``TOP.bit``."""

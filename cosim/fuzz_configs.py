@@ -30,9 +30,9 @@ def fixed_configs() -> list[Config]:
         _config("columns", lanes=2, columns=16, operators=("l1", "shift"), activation_bits=5, l1_weight_bits=4,
                 shift_exponents=4, l1_minimum=True, tree_levels_per_register=2, block_pixels=33, requantizers=8),
         _config("unified", lanes=8, columns=8, operators=("l1", "sign"), activation_bits=6, l1_weight_bits=6,
-                unified=True, depthwise_l1=True, accumulator_bits=18, block_pixels=16, requantizers=2),
+                unified=True, depthwise_l1=True, accumulator_bits=18, vector_bits=37, block_pixels=16, requantizers=2),
         _config("narrow", lanes=2, columns=2, operators=("shift",), activation_bits=3, l1_weight_bits=2,
-                shift_exponents=2, accumulator_bits=14, block_pixels=1, frame_bytes=64),
+                shift_exponents=2, accumulator_bits=14, vector_bits=37, block_pixels=1, frame_bytes=64),
     ]
 
 
@@ -59,7 +59,7 @@ def random_config(seed: int) -> Config:
             "activation_bits": int(chance.integers(2, 9)), "l1_weight_bits": int(chance.integers(2, 9)),
             "shift_exponents": int(chance.choice([2, 4, 8])), "unified": bool(chance.integers(2)),
             "l1_minimum": bool(chance.integers(2)), "leaf_register": bool(chance.integers(2)),
-            "depthwise_l1": bool(chance.integers(2)),
+            "depthwise_l1": bool(chance.integers(2)), "vector_bits": int(chance.choice([16, 24, 37])),
             "tree_levels_per_register": int(chance.integers(0, 4)),
             "accumulator_bits": int(chance.choice([16, 20, 24, 32, 40])),
             "block_pixels": int(chance.choice([1, 2, 5, 16, 64])), "requantizers": int(chance.integers(1, 17)),

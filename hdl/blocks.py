@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
+from nomul.hdl.constants import last_of
 from nomul.hdl.descriptor import DESCRIPTOR
 
 __all__ = ["BlockCounter"]
@@ -26,8 +27,8 @@ class BlockCounter(wiring.Component):
         Go to the first, the next block; take effect at the next clock edge.
     group : Out(10)
         Group of output channels that the block belongs to.
-    pixels : Out(range(block_pixels + 1))
-        Pixels in the block.
+    last_pixel : Out(range(block_pixels))
+        One less than the pixels in the block.
     group_end : Out(1)
         The block is its group's last.
     last : Out(1)
@@ -37,24 +38,30 @@ class BlockCounter(wiring.Component):
     def __init__(self, config: Config):
         super().__init__({
             "descriptor": In(DESCRIPTOR), "first": In(1), "advance": In(1),
-            "group": Out(10), "pixels": Out(range(config.block_pixels + 1)),
+            "group": Out(10), "last_pixel": Out(range(config.block_pixels)),
             "group_end": Out(1), "last": Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
-        remaining, block = Signal(20), self.descriptor.block
+        pixels, block = self.descriptor.output_pixels, self.descriptor.block
+        last_group = last_of(m, self.descriptor.groups, "last_group")
+        # Of the current block: pixels of the map that are left, those of the block included. All that there is to know
+        # of a block is found while it becomes the current one, in the time of one sum or comparison.
+        remaining = Signal(20)
+        from_start = self.first | self.group_end
+        following = Mux(from_start, pixels, remaining - block)
+        ends = Mux(from_start, pixels <= block, remaining <= block << 1)
+        less_one = Mux(from_start, pixels - 1, remaining - block - 1)
+        with m.If(self.first | self.advance):
+            m.d.sync += [
+                remaining.eq(following), self.group_end.eq(ends), self.last_pixel.eq(Mux(ends, less_one, block - 1)),
+            ]
         with m.If(self.first):
-            m.d.sync += [remaining.eq(self.descriptor.output_pixels), self.group.eq(0)]
+            m.d.sync += self.group.eq(0)
         with m.Elif(self.advance):
-            m.d.sync += remaining.eq(Mux(self.group_end, self.descriptor.output_pixels, remaining - block))
-            with m.If(self.group_end):
-                m.d.sync += self.group.eq(self.group + 1)
-        m.d.comb += [
-            self.group_end.eq(remaining <= block),
-            self.pixels.eq(Mux(self.group_end, remaining, block)),
-            self.last.eq(self.group_end & (self.group == self.descriptor.groups - 1)),
-        ]
+            m.d.sync += self.group.eq(self.group + self.group_end)
+        m.d.comb += self.last.eq(self.group_end & (self.group == last_group))
         return m
 
     @staticmethod

@@ -120,7 +120,7 @@ class Drain(wiring.Component):
             with m.State("Send"):
                 m.d.comb += send.eq(1)
                 with m.If(sent):
-                    with m.If(pixel == blocks.pixels - 1):
+                    with m.If(pixel == blocks.last_pixel):
                         m.d.comb += self.freed.eq(1)
                         m.d.sync += [pixel.eq(0), self.bank.eq(~self.bank)]
                         with m.If(blocks.group_end):

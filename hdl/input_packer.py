@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import ADDRESS_BITS
+from nomul.hdl.constants import last_of
 from nomul.hdl.descriptor import DESCRIPTOR
 from nomul.hdl.window import COORDINATE_BITS, WindowWalker, outside
 
@@ -77,9 +78,9 @@ class InputPacker(wiring.Component):
         m.submodules.window = window = WindowWalker()
         row, column, channel, offset = Signal(6), Signal(6), Signal(10), Signal(ADDRESS_BITS)
         lane = Signal(range(config.lanes))
-        pixel_end = channel == windows.channel_words - 1
-        row_end = pixel_end & (column == windows.kernel_width - 1)
-        window_end = row_end & (row == windows.kernel_height - 1)
+        pixel_end = channel == last_of(m, windows.channel_words, "last_channel")
+        row_end = pixel_end & (column == last_of(m, windows.kernel_width, "last_column"))
+        window_end = row_end & (row == last_of(m, windows.kernel_height, "last_row"))
         word_end = window_end | (lane == config.lanes - 1)
         y, x = Signal(signed(COORDINATE_BITS)), Signal(signed(COORDINATE_BITS))
         m.d.comb += [window.descriptor.eq(windows), y.eq(window.y + row), x.eq(window.x + column)]

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import ADDRESS_BITS
 from nomul.hdl.blocks import BlockCounter
+from nomul.hdl.constants import last_of
 from nomul.hdl.descriptor import DESCRIPTOR
 from nomul.hdl.window import COORDINATE_BITS, WindowWalker, outside
 
@@ -79,20 +80,20 @@ class ActivationIssuer(wiring.Component):
         term, row, column, word = Signal(4), Signal(6), Signal(6), Signal(10)
         down, across = Signal(_TAP_BITS), Signal(_TAP_BITS)
         offset = Signal(ADDRESS_BITS)
-        word_end = word == layer.channel_words - 1
-        row_end = word_end & (column == layer.kernel_width - 1)
-        term_end = row_end & (row == layer.kernel_height - 1)
-        last_tile = term_end & (term == layer.terms - 1)
+        word_end = word == last_of(m, layer.channel_words, "last_word")
+        row_end = word_end & (column == last_of(m, layer.kernel_width, "last_column"))
+        term_end = row_end & (row == last_of(m, layer.kernel_height, "last_row"))
+        last_tile = term_end & (term == last_of(m, layer.terms, "last_term"))
         first_tile = Signal(init=1)
 
         # The first channel word of the group, and of the next block's; and how many groups before it read the same.
         group_word, next_group_word, before = Signal(ADDRESS_BITS), Signal(ADDRESS_BITS), Signal(10)
-        moves_on = before == layer.together - 1
+        moves_on = before == last_of(m, layer.together, "last_before")
         m.d.comb += next_group_word.eq(group_word + Mux(blocks.group_end & moves_on, layer.channel_words, 0))
 
         pixel = Signal(range(self._config.block_pixels))
         tile_start = pixel == 0
-        last_pixel = pixel == blocks.pixels - 1
+        last_pixel = pixel == blocks.last_pixel
         go = Signal()
 
         m.d.comb += [

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
 from nomul.hdl.blocks import BlockCounter
+from nomul.hdl.constants import last_of
 from nomul.hdl.descriptor import DESCRIPTOR
 from nomul.hdl.weight_ring import RingReader
 
@@ -59,6 +60,7 @@ class TileLoader(wiring.Component):
         last_column = Signal.like(column)
         m.d.comb += last_column.eq(Mux(left >= columns, columns - 1, left - 1))
         done = Signal()
+        last_tile = last_of(m, layer.tiles, "last_tile")
 
         # Of a streamed layer's words in the ring, those before the next one.
         asking, before = Signal(), Signal(range(self._config.weight_words + 1))
@@ -91,7 +93,7 @@ class TileLoader(wiring.Component):
                 with m.If(column == last_column):
                     m.d.sync += [column.eq(0), tile.eq(tile + 1)]
                     m.next = "Full"
-                    with m.If(tile == layer.tiles - 1):
+                    with m.If(tile == last_tile):
                         m.d.sync += [tile.eq(0), done.eq(blocks.last), before.eq(0)]
                         m.d.comb += blocks.advance.eq(1)
                         with m.If(blocks.group_end):

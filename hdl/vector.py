@@ -1,19 +1,21 @@
 """Pools windows and adds residuals: the VECTOR layers of a program, lane by lane."""
 
 import numpy as np
-from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed
+from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.latency import VECTOR
 from nomul.gen.spec.program import ADDRESS_BITS, FIELDS, Mode
+from nomul.hdl.constants import last_of
 from nomul.hdl.descriptor import DESCRIPTOR
 from nomul.hdl.window import COORDINATE_BITS, WindowWalker, outside
 
 __all__ = ["VectorEngine"]
 
-_LARGEST = {field.name: 2 ** (field.bits - field.signed) - 1 for field in FIELDS}
+#: Of a tap.
+_LARGEST_SHIFT = next(2**field.bits - 1 for field in FIELDS if field.name == "left_shift")
 
 #: What a word read from memory means, and what its sum completes.
 _TAG = data.StructLayout({"outside": 1, "second": 1, "first": 1, "last": 1, "row_end": 1, "map_end": 1, "end": 1})
@@ -23,16 +25,17 @@ class VectorEngine(wiring.Component):
     """Runs one VECTOR layer, one tap of all lanes a cycle, exactly as `nomul.gen.spec.program` says.
 
     Throughput: one tap or second operand a cycle, without idle cycles between windows. `busy` lasts
-    ``groups · output_pixels · taps + LATENCY`` cycles, where taps counts the second operand. The sum has room
-    for every descriptor; it never wraps. Words are read ahead of earlier writes: an output word may take the
+    ``groups · output_pixels · taps + LATENCY`` cycles, where taps counts the second operand. Sums are modulo
+    ``2^vector_bits``. Words are read ahead of earlier writes: an output word may take the
     place of a word that is read for no later output.
 
-    Not checked: ``0 <= lower <= upper < 2^A`` and ``pad_code < 2^A``, which are the compiler's business.
+    Not checked: ``0 <= lower <= upper < 2^A``, ``pad_code < 2^A``, and that the sums fit, which are the compiler's
+    business.
 
     Parameters
     ----------
     config : Config
-        Gives `lanes` and `activation_bits` A.
+        Gives `lanes`, `activation_bits` A and `vector_bits`.
 
     Members
     -------
@@ -99,8 +102,8 @@ class VectorEngine(wiring.Component):
         second_address = Signal(ADDRESS_BITS)
         next_second = Signal(ADDRESS_BITS)      # where the next channel word's second operands start
 
-        row_end = column == layer.kernel_width - 1
-        window_end = row_end & (row == layer.kernel_height - 1)
+        row_end = column == last_of(m, layer.kernel_width, "last_column")
+        window_end = row_end & (row == last_of(m, layer.kernel_height, "last_row"))
         finish = running & Mux(two_operands, second, window_end)
         map_end = finish & window.last
         y, x = Signal(signed(COORDINATE_BITS)), Signal(signed(COORDINATE_BITS))
@@ -111,7 +114,7 @@ class VectorEngine(wiring.Component):
             issued.outside.eq(outside(layer, y, x) & ~second), issued.second.eq(second),
             issued.first.eq((row == 0) & (column == 0) & ~second),
             issued.last.eq(finish), issued.row_end.eq(window.row_end), issued.map_end.eq(map_end),
-            issued.end.eq(map_end & (word == layer.groups - 1)),
+            issued.end.eq(map_end & (word == last_of(m, layer.groups, "last_word"))),
         ]
         m.d.sync += self.read_address.eq(Mux(second, second_address, window.address + offset))
 
@@ -145,12 +148,10 @@ class VectorEngine(wiring.Component):
         """
         layer, bits, lanes = self.descriptor, self._config.activation_bits, self._config.lanes
         codes = 2**bits - 1
-        taps = _LARGEST["kernel_height"] * _LARGEST["kernel_width"] + 1
-        largest_sum = _LARGEST["offset"] + taps * (codes << _LARGEST["left_shift"])
-        sum_shape = Shape.cast(range(-_LARGEST["offset"] - 1, largest_sum + 1))
+        sum_shape = signed(self._config.vector_bits)
 
         left_shift, shift = Signal(4), Signal(5)
-        offset, lower, upper = Signal.like(layer.offset), Signal.like(layer.lower), Signal.like(layer.upper)
+        offset, lower, upper = Signal(sum_shape), Signal(bits), Signal(bits)
         maximum = layer.mode == Mode.MAX
         with m.If(maximum):
             m.d.comb += upper.eq(codes)
@@ -164,7 +165,7 @@ class VectorEngine(wiring.Component):
             return Mux(a > b, a, b)
 
         for lane in range(lanes):
-            term = Signal(bits + _LARGEST["left_shift"], name=f"term_{lane}")
+            term = Signal(min(bits + _LARGEST_SHIFT, self._config.vector_bits), name=f"term_{lane}")
             total, before, quotient = (Signal(sum_shape, name=f"{name}_{lane}")
                                        for name in ("total", "before", "quotient"))
             m.d.comb += before.eq(Mux(tags[3].first, offset, total))
@@ -172,8 +173,14 @@ class VectorEngine(wiring.Component):
                 term.eq(Mux(tags[2].outside, layer.pad_code[:bits], self.read_data[lane]) << left_shift),
                 total.eq(Mux(maximum, larger(term[:bits], before[:bits]), before + term)),
                 quotient.eq(total >> shift),
-                self.write_data[lane].eq(larger(lower, Mux(quotient > upper, upper, quotient))),
             ]
+            low = quotient[:bits]
+            with m.If(quotient < 0):
+                m.d.sync += self.write_data[lane].eq(lower)
+            with m.Elif(quotient[bits:-1].any() | (low > upper)):
+                m.d.sync += self.write_data[lane].eq(upper)
+            with m.Else():
+                m.d.sync += self.write_data[lane].eq(larger(lower, low))
 
     @staticmethod
     def model(config: Config, descriptor: dict[str, int], memory: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.program import ADDRESS_BITS
+from nomul.hdl.constants import last_of
 from nomul.hdl.descriptor import DESCRIPTOR
 
 __all__ = ["COORDINATE_BITS", "WindowWalker", "outside"]
@@ -88,8 +89,8 @@ class WindowWalker(wiring.Component):
         m.d.comb += [
             Cat(self.y, self.x).eq(Cat(current.y, current.x)),
             self.address.eq(current.address),
-            self.row_end.eq(current.column == layer.output_width - 1),
-            self.last.eq(current.pixel == layer.output_pixels - 1),
+            self.row_end.eq(current.column == last_of(m, layer.output_width, "last_column")),
+            self.last.eq(current.pixel == last_of(m, layer.output_pixels, "last_pixel")),
         ]
         return m
 

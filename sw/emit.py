@@ -11,7 +11,7 @@ from nomul.gen.spec.program import Opcode, ProgramError, pack
 from nomul.gen.spec.registers import Region, word_bytes
 from nomul.sw.compile_error import CompileError, check_fits
 from nomul.sw.lower_array import LoweredArray, lower_array
-from nomul.sw.lower_vector import lower_vector
+from nomul.sw.lower_vector import SumError, lower_vector
 from nomul.sw.lower_window import Place
 from nomul.sw.network import ArrayLayer, IntegerNetwork
 from nomul.sw.weight_plan import choose_streamed, ring_words
@@ -46,7 +46,7 @@ def emit(network: IntegerNetwork, places: dict[str, Place], config: Config) -> E
                 parameters.append(lowered.parameters)
             else:
                 descriptors = lower_vector(layer, sources, placed, places[layer.name], config)
-        except (WeightError, ProgramError) as error:
+        except (WeightError, ProgramError, SumError) as error:
             raise CompileError(f"layer {layer.name!r}: {error}") from None
         descriptors[-1]["frees_input"] = layer.name == freeing
         program += [(layer.name, fields) for fields in descriptors]

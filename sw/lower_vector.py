@@ -3,16 +3,21 @@
 from collections.abc import Iterator
 
 from nomul.gen.spec.config import Config
+from nomul.gen.spec.errors import NomulError
 from nomul.gen.spec.program import Mode, Opcode
-from nomul.sw.contract import mean_scale
+from nomul.sw.contract import mean_scale, signed_bits
 from nomul.sw.geometry import Geometry
 from nomul.sw.lower_window import ONE_BY_ONE, Place, address, window_fields
 from nomul.sw.network import Add, AveragePool, Concat, MaxPool, Tensor, Upsample
 
-__all__ = ["lower_vector"]
+__all__ = ["SumError", "lower_vector"]
 
 VectorLayer = MaxPool | AveragePool | Add | Concat | Upsample
 Fields = dict[str, int]
+
+
+class SumError(NomulError):
+    """Sums that do not fit into the vector engine."""
 
 
 def lower_vector(layer: VectorLayer, sources: list[Tensor], placed: list[Place], target: Place,
@@ -25,7 +30,32 @@ def lower_vector(layer: VectorLayer, sources: list[Tensor], placed: list[Place],
         The tensors that the layer reads, which lie at `placed`.
     target : Place
         Where the output goes.
+
+    Raises
+    ------
+    SumError
+        If a sum can be wider than the configuration's `vector_bits`.
     """
+    descriptors = _lowered(layer, sources, placed, target, config)
+    needed = max(_sum_bits(fields, config) for fields in descriptors)
+    if needed > config.vector_bits:
+        raise SumError(f"its sums take {needed} bits: raise vector_bits from {config.vector_bits}")
+    return descriptors
+
+
+def _sum_bits(fields: Fields, config: Config) -> int:
+    """Of a descriptor's sums, which grow from the offset on."""
+    if fields["mode"] == Mode.MAX:
+        return 0
+    offset, codes = fields["offset"], (1 << config.activation_bits) - 1
+    most = offset + fields["kernel_height"] * fields["kernel_width"] * (codes << fields.get("left_shift", 0))
+    if fields.get("two_operands"):
+        most += codes << fields["second_left_shift"]
+    return signed_bits(offset, most)
+
+
+def _lowered(layer: VectorLayer, sources: list[Tensor], placed: list[Place], target: Place,
+             config: Config) -> list[Fields]:
     if isinstance(layer, Concat):
         return list(_concatenation(layer, sources, placed, target, config))
     if isinstance(layer, Upsample):

@@ -48,7 +48,7 @@ def test_hash_ignores_the_name_and_nothing_else():
              "tree_levels_per_register": 2, "accumulator_bits": 25, "block_pixels": 65,
              "requantizers": 2, "program_layers": 33, "weight_words": 4097, "parameter_words": 513,
              "activation_words": 2049, "image_bytes": 1025, "result_words": 65, "frame_bytes": 2048,
-             "weight_decoder": True, "weight_stream": True, "depthwise_l1": True}
+             "weight_decoder": True, "weight_stream": True, "depthwise_l1": True, "vector_bits": 25}
     assert set(other) == {field.name for field in dataclasses.fields(Config)} - {"name"}
     base = {**BASE, "l1_weight_bits": 6, "operators": ("l1", "sign")}
     assert Config.from_dict({**base, "name": "y"}).hash == Config.from_dict(base).hash
@@ -58,7 +58,7 @@ def test_hash_ignores_the_name_and_nothing_else():
 
 def test_hash_is_sixteen_digits_and_the_same_in_every_process():
     """Worked out with sha256sum from the JSON text: a change breaks every artifact that exists."""
-    assert config().hash == "c7965001023fd73d"
+    assert config().hash == "beac6f26c55ecf74"
 
 
 @pytest.mark.parametrize(("changes", "message"), [
@@ -84,6 +84,7 @@ def test_hash_is_sixteen_digits_and_the_same_in_every_process():
     ({"leaf_register": 1}, "configuration 'x': leaf_register must be true or false, not 1"),
     ({"tree_levels_per_register": 7}, "configuration 'x': tree_levels_per_register must be 0 to 6, not 7"),
     ({"accumulator_bits": 48}, "configuration 'x': accumulator_bits must be 12 to 40, not 48"),
+    ({"vector_bits": 11}, "configuration 'x': vector_bits must be 12 to 37, not 11"),
     ({"block_pixels": 0}, "configuration 'x': block_pixels must be 1 to 256, not 0"),
     ({"requantizers": 0}, "configuration 'x': requantizers must be 1 to 32, not 0"),
     ({"program_layers": 0}, "configuration 'x': program_layers must be 1 to 1024, not 0"),

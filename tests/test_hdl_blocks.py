@@ -20,7 +20,7 @@ def test_blocks_cover_every_pixel_of_every_group_once(pixels, groups, block):
         ctx.set(dut.first, 0)
         ctx.set(dut.advance, 1)
         for _ in expected:
-            seen.append((ctx.get(dut.group), ctx.get(dut.pixels), bool(ctx.get(dut.group_end)),
+            seen.append((ctx.get(dut.group), ctx.get(dut.last_pixel) + 1, bool(ctx.get(dut.group_end)),
                          bool(ctx.get(dut.last))))
             await ctx.tick()
 

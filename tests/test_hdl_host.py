@@ -179,7 +179,8 @@ def test_writes_outside_a_region_change_nothing():
     for region in (Region.REGISTERS, *MEMORIES, Region.INPUT):
         size = word_bytes(region, CONFIG)
         requests += [write(region, depth(region, CONFIG) - 1, bytes(2 * size)), write(region, 0xFFFFFF, bytes(size))]
-    requests += [write(Region.CODED_WEIGHTS, 0, b"x"), write(8, 0, b"x"), write(255, 0, b"x")]
+    requests += [write(Region.CODED_WEIGHTS, 0, b"x"), write(9, 0, b"x"), write(255, 0, b"x"),
+                 write(Region.WEIGHT_STREAM, 0, bytes(word_bytes(Region.WEIGHT_STREAM, CONFIG)))]
     answers, device = ask(*requests)
     assert answers == [bytes([Status.BAD_ADDRESS])] * len(requests)
     assert device.writes == 0

@@ -89,7 +89,7 @@ def tensor_at(memory, base, shape):
     return memory[base:base + height * width * words].reshape(height, width, -1)
 
 
-CONFIG = small_config()
+CONFIG = small_config(vector_bits=37)       # for every descriptor
 POOLINGS = [    # map, kernel, stride, padding
     ((4, 4, 1), (2, 2), 2, (0, 0)),
     ((5, 4, 2), (3, 3), 2, (1, 1)),
@@ -215,7 +215,7 @@ def test_lanes_without_a_channel_keep_the_zero_point():
 def test_hardware_equals_model_on_random_layers(seed):
     rng = np.random.default_rng(seed)
     bits = int(rng.integers(2, 9))
-    config = small_config(lanes=int(rng.choice([2, 4, 16])), activation_bits=bits, l1_weight_bits=2,
+    config = small_config(vector_bits=37, lanes=int(rng.choice([2, 4, 16])), activation_bits=bits, l1_weight_bits=2,
                           activation_words=400)
     shape = tuple(map(int, rng.integers(1, [6, 6, 4])))
     lower, upper = sorted(map(int, rng.integers(0, 2**bits, 2)))

@@ -257,6 +257,17 @@ def test_a_ring_too_small_for_a_layer_is_refused():
             "raise weight_words to 72 or make", weight_words=60, weight_stream=True, block_pixels=1)
 
 
+def test_sums_that_the_vector_engine_cannot_hold():
+    """Twice 255 · 2^5 and half of 2^3 make 16324, of 15 bits with the sign."""
+    source = Tensor(1, 1, 1, 0, 0)
+    first = array_layer("first", ("input", source), np.ones((1, 1, 1, 1)))
+    total = Add("add", ("first", "first"), (5, 5), 3, 0, 255, Tensor(1, 1, 1, 0, -2))
+    last = array_layer("last", ("add", total.output), np.ones((1, 1, 1, 1)), logits=True)
+    network = network_of(source, first, total, last)
+    compile_network(network, small_config(vector_bits=15))
+    rejects(network, "layer 'add': its sums take 15 bits: raise vector_bits from 14", vector_bits=14)
+
+
 def test_results_that_do_not_fit():
     network = one_layer(Tensor(1, 1, 1, 0, 0), np.ones((9, 1, 1, 1)))
     rejects(network, "layer 'out' .* result_words 9, 1 more than the configuration's 8", result_words=8)

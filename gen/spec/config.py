@@ -35,6 +35,7 @@ _ALLOWED: dict[str, list[int] | range] = {
     "shift_exponents": [2, 4, 8],
     "tree_levels_per_register": range(0, 7),
     "accumulator_bits": range(12, 41),
+    "vector_bits": range(12, 38),
     "block_pixels": range(1, 257),
     "requantizers": range(1, 33),
     "program_layers": range(1, 1025),
@@ -80,6 +81,8 @@ class Config:
         Adder tree levels between two pipeline registers; 1 is fully pipelined, 0 has no register in the tree.
     accumulator_bits : int
         Width of the signed accumulators; the compiler proves that a network fits.
+    vector_bits : int
+        Width of the signed sums of pooling and residual adds; the compiler proves that a network fits.
     block_pixels : int
         Output pixels for which a weight tile stays in the array, at most; the compiler chooses for each layer.
     requantizers : int
@@ -122,6 +125,7 @@ class Config:
     leaf_register: bool = True
     tree_levels_per_register: int = 1
     accumulator_bits: int = 24
+    vector_bits: int = 24
     block_pixels: int = 64
     requantizers: int = 1
     program_layers: int = 32

@@ -1,0 +1,17 @@
+"""Values that depend on a layer's descriptor alone, in registers, so that they cost a path no time."""
+
+from amaranth.hdl import Module, Signal, Value
+
+__all__ = ["held", "last_of"]
+
+
+def held(m: Module, value: Value, name: str) -> Signal:
+    """A register with `value` of the cycle before: a descriptor stays as it is from its engine's start to its end."""
+    register = Signal(len(value), name=name, reset_less=True)
+    m.d.sync += register.eq(value)
+    return register
+
+
+def last_of(m: Module, count: Value, name: str) -> Signal:
+    """A register with ``count - 1``, the last of so many; see `held`."""
+    return held(m, (count - 1)[:len(count)], name)

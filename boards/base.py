@@ -97,6 +97,8 @@ class Board(ABC):
         How the host is connected, in words.
     preset : str
         Configuration that fits.
+    bitstream : bool
+        Whether `nomul build` makes it; otherwise `nomul generate` makes a project for the vendor's tool.
     programming : str
         Command that loads the bitstream ``TOP.bit``.
     """
@@ -110,6 +112,7 @@ class Board(ABC):
     baud: int
     link: str
     preset: str
+    bitstream: bool = True
     programming: str
 
     @property

@@ -5,7 +5,7 @@ import stat
 import pytest
 
 from nomul.boards import BOARDS, BoardError, find_board
-from nomul.boards.ulx3s import block_rams
+from nomul.boards.ecp5 import block_rams
 from nomul.gen.emit import generate
 from nomul.gen.presets import load_config
 

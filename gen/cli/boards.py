@@ -1,23 +1,36 @@
-"""`nomul boards`: which boards there are."""
+"""`nomul boards`: which boards there are, and what is known of them."""
 
 from argparse import ArgumentParser, Namespace
 
 from nomul.gen.cli.command import Command
-from nomul.gen.cli.screen import show_table
+from nomul.gen.cli.files import check_output, write_json
+from nomul.gen.cli.screen import say, show_table
 
 __all__ = ["COMMAND"]
 
 
 def _configure(parser: ArgumentParser) -> None:
-    del parser  # no arguments
+    parser.add_argument("--json", metavar="FILE", help="where to write everything")
 
 
 def _run(arguments: Namespace) -> int:
     from nomul.boards import BOARDS
 
-    show_table([(board.name, board.summary, f"{board.clock_hz / 1e6:g}", board.baud) for board in BOARDS],
-               ("board", "what it is", "clock, MHz", "baud rate"))
+    if arguments.json:
+        check_output(arguments.json)
+    show_table([(board.name, board.chip, board.resources["luts"], board.resources["memories"], board.preset,
+                 f"{board.clock_hz / 1e6:g}", f"{board.baud:,}", board.link, board.programming) for board in BOARDS],
+               ("board", "chip", "look-up tables", "block RAMs", "preset", "clock, MHz", "baud rate", "link",
+                "to load"))
+    if arguments.json:
+        write_json(arguments.json, {"boards": [
+            {"name": board.name, "summary": board.summary, "chip": board.chip, "toolchain": board.toolchain,
+             "resources": dict(board.resources), "clock_mhz": board.clock_hz / 1e6, "link": board.link,
+             "baud": board.baud, "preset": board.preset, "bitstream": board.bitstream,
+             "programming": board.programming} for board in BOARDS]})
+        say(arguments.json)
     return 0
 
 
-COMMAND = Command("boards", "list the boards that `nomul generate --board` knows", ("nomul boards",), _configure, _run)
+COMMAND = Command("boards", "list the boards that `nomul generate` and `nomul build` know",
+                  ("nomul boards", "nomul boards --json boards.json"), _configure, _run)

@@ -11,7 +11,8 @@ import numpy as np
 
 from nomul.gen.spec.errors import NomulError
 
-__all__ = ["ArgumentError", "FileError", "check_input", "check_output", "write_array", "write_json", "write_text"]
+__all__ = ["ArgumentError", "FileError", "check_input", "check_output", "copy_file", "write_array", "write_json",
+           "write_text"]
 
 
 class ArgumentError(NomulError):
@@ -79,6 +80,13 @@ def write_text(path: str | Path, text: str) -> None:
 def write_json(path: str | Path, value: Any) -> None:
     """Writes a JSON file, whole or not at all."""
     write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def copy_file(source: Path, folder: str | Path) -> Path:
+    """Copies a file into a folder, whole or not at all; returns the copy's path."""
+    path = Path(folder) / source.name
+    _write(path, source.read_bytes())
+    return path
 
 
 def write_array(path: str | Path, array: np.ndarray) -> None:

@@ -72,8 +72,9 @@ class Build:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able values."""
-        return {**asdict(self), "folder": str(self.folder), "bitstream": str(self.bitstream),
-                "meets_timing": self.fmax_mhz >= self.constraint_mhz}
+        values = asdict(self)
+        del values["folder"]
+        return values
 
 
 def build(board: Design, top: str, files: Mapping[str, str], *, cache: Path | None = None,
@@ -114,6 +115,7 @@ def build(board: Design, top: str, files: Mapping[str, str], *, cache: Path | No
 
     key = ["build", *(f"{step} {tool_version(step.tool)}" for step in steps), *map(str, sorted(files.items()))]
     folder = kept(cache or cache_folder(), key, make)
+    _check_fits(board, folder / f"{top}.json", top)
     result = _result(board, top, folder)
     if result.fmax_mhz < result.constraint_mhz:
         raise BuildError(f"the design reaches {result.fmax_mhz:.1f} MHz, board {board.name} runs at "

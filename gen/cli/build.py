@@ -1,0 +1,62 @@
+"""`nomul build`: from a board's name to its bitstream."""
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from nomul.gen.cli.command import Command
+from nomul.gen.cli.files import check_output, copy_file, write_json
+from nomul.gen.cli.screen import say, show_table, working
+
+if TYPE_CHECKING:
+    from nomul.gen.synth.build import Build
+
+__all__ = ["COMMAND"]
+
+
+def _configure(parser: ArgumentParser) -> None:
+    parser.add_argument("--board", required=True, metavar="NAME", help="the board (`nomul boards` lists them)")
+    parser.add_argument("--config", metavar="NAME|FILE.toml",
+                        help="accelerator configuration: the name of a preset or a file (default: the board's)")
+    parser.add_argument("-o", "--output", required=True, metavar="FOLDER",
+                        help="where to write bitstream, design and logs")
+    parser.add_argument("--json", metavar="FILE", help="where to write resources, clock rate and slowest path")
+
+
+def _run(arguments: Namespace) -> int:
+    from nomul.boards import find_board
+    from nomul.gen.emit import generate
+    from nomul.gen.presets import load_config
+    from nomul.gen.synth.build import build
+    from nomul.gen.verilog import module_name
+
+    board = find_board(arguments.board)
+    config = load_config(arguments.config or board.preset)
+    if arguments.json:
+        check_output(arguments.json)
+    with working(f"generate {config.name}"):
+        paths = generate(config, arguments.output, board)
+    top = module_name(config.name)
+    files = {path.name: path.read_text(encoding="utf-8") for path in paths if path.name.startswith(top)}
+    with working(f"build {config.name} for {board.name}"):
+        result = build(board, top, files, progress=say)
+    bitstream, *logs = [copy_file(path, arguments.output)
+                        for path in (result.bitstream, *sorted(result.folder.glob("*.log")))]
+    show_table(_rows(result))
+    for path in (bitstream, *logs):
+        say(str(path))
+    if arguments.json:
+        write_json(arguments.json, {**result.to_dict(), "config": config.name, "config_hash": config.hash,
+                                    "bitstream": str(bitstream)})
+        say(arguments.json)
+    say(f"to load it: {board.programming.replace('TOP.bit', str(bitstream))}")
+    return 0
+
+
+def _rows(result: "Build") -> list[tuple[str, str]]:
+    used = [(kind, f"{entry['used']} of {entry['available']}") for kind, entry in result.resources.items()]
+    return [*used, ("clock", f"{result.constraint_mhz:g} MHz"), ("reaches", f"{result.fmax_mhz:.1f} MHz"),
+            ("slowest path", f"from {result.from_module} to {result.to_module}")]
+
+
+COMMAND = Command("build", "make the bitstream of a board", (
+    "nomul build --board ulx3s-25f --config tiny -o build/ulx3s --json build/ulx3s.json",), _configure, _run)

@@ -1,0 +1,91 @@
+"""Bitstreams: a small design through all tools of an ECP5, and what goes wrong with larger or slower ones."""
+
+import pytest
+
+from nomul.boards import find_board
+from nomul.boards.base import Step
+from nomul.gen.synth.build import BuildError, build
+from nomul.gen.synth.tools import ToolError
+
+VERILOG = """
+module blink(input clk, output led);
+  reg [23:0] count = 0;
+  always @(posedge clk) count <= count + 1;
+  assign led = count[23];
+endmodule
+"""
+SCRIPT = "read_verilog blink.v\nsynth_ecp5 -top blink\nwrite_json blink.json\n"
+PINS = """LOCATE COMP "clk" SITE "G2";
+IOBUF PORT "clk" IO_TYPE=LVCMOS33;
+FREQUENCY PORT "clk" {mhz} MHZ;
+LOCATE COMP "led" SITE "B2";
+IOBUF PORT "led" IO_TYPE=LVCMOS33;
+"""
+
+
+class Blinker:
+    """As a board, with limits of our own."""
+
+    name = "blinker"
+
+    def __init__(self, mhz=25.0, luts=1000):
+        self.clock_hz, self.resources = mhz * 1e6, {"luts": luts, "ffs": 1000, "memories": 0}
+
+    def steps(self, top):
+        return find_board("ulx3s-25f").steps(top)
+
+    def files(self):
+        return {"blink.v": VERILOG, "blink.ys": SCRIPT, "blink.lpf": PINS.format(mhz=self.clock_hz / 1e6)}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+def test_a_bitstream_and_what_is_known_of_it(cache):
+    told = []
+    result = build(Blinker(), "blink", Blinker().files(), cache=cache, progress=told.append)
+    assert result.bitstream.read_bytes()[:2] == b"\xff\x00"     # where an ECP5's bitstream begins
+    assert result.resources["ffs"] == {"used": 24, "available": 24288}
+    assert 24 <= result.resources["luts"]["used"] < 60
+    assert result.resources["dsps"]["used"] == 0
+    assert (result.constraint_mhz, result.board, result.top) == (25, "blinker", "blink")
+    assert result.fmax_mhz > 150
+    assert sum(float(step.split()[0]) for step in result.critical_path) == pytest.approx(1e3 / result.fmax_mhz, abs=0.2)
+    assert result.from_module == result.to_module == "the top module"
+    assert {path.name for path in result.folder.glob("*.log")} == {"yosys.log", "nextpnr-ecp5.log", "ecppack.log"}
+    assert [line.split(":")[0] for line in told if "first time" not in line] == ["yosys", "nextpnr-ecp5", "ecppack"]
+
+    told.clear()
+    assert build(Blinker(), "blink", Blinker().files(), cache=cache, progress=told.append) == result
+    assert not told
+    assert "folder" not in result.to_dict()
+
+
+def test_too_slow_for_the_board(cache):
+    board = Blinker(mhz=2000.0)
+    with pytest.raises(BuildError, match=r"reaches \d+\.\d MHz, board blinker runs at 2000 MHz; the slowest path is "
+                                         r"from the top module to the top module: .* ns clk-to-q .*; take a smaller"):
+        build(board, "blink", board.files(), cache=cache)
+
+
+def test_too_large_for_the_chip_is_said_before_it_is_placed(cache):
+    board, told = Blinker(luts=10), []
+    with pytest.raises(BuildError, match=r"takes \d+ luts, board blinker has 10, \d+ too few: take"):
+        build(board, "blink", board.files(), cache=cache, progress=told.append)
+    assert not any(line.startswith("nextpnr") for line in told)
+
+
+def test_a_tool_that_fails_is_named_with_its_log(cache):
+    files = Blinker().files() | {"blink.v": "module blink(input clk, output led); assign led = nothing(;"}
+    with pytest.raises(ToolError, match=r"yosys failed: .*syntax error.*; see .*yosys\.log"):
+        build(Blinker(), "blink", files, cache=cache)
+
+
+def test_steps_of_the_boards_end_in_a_bitstream():
+    for name in ("ulx3s-85f", "ulx3s-25f", "orangecrab-r0-2"):
+        steps = find_board(name).steps("top")
+        assert [step.tool for step in steps] == ["yosys", "nextpnr-ecp5", "ecppack"]
+        assert steps[-1].outputs == ("top.bit",)
+        assert all(isinstance(step, Step) for step in steps)

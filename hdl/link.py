@@ -8,7 +8,7 @@ from nomul.gen.spec.config import Config
 from nomul.hdl.bus import HostBus
 from nomul.hdl.framing import FrameReceiver, FrameTransmitter
 from nomul.hdl.host import HostProcessor
-from nomul.hdl.stream import Queue
+from nomul.hdl.stream import Queue, RegisterSlice
 
 __all__ = ["HostLink"]
 
@@ -38,11 +38,13 @@ class HostLink(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.queue = queue = Queue(8, 2 * self._config.frame_bytes)
+        m.submodules.slice = register = RegisterSlice(8)      # a memory's output is late in its cycle
         m.submodules.receiver = receiver = FrameReceiver(self._config)
         m.submodules.processor = processor = HostProcessor(self._config)
         m.submodules.transmitter = transmitter = FrameTransmitter()
         connect(m, flipped(self.rx), queue.i)
-        connect(m, queue.o, receiver.i)
+        connect(m, queue.o, register.i)
+        connect(m, register.o, receiver.i)
         connect(m, receiver.frame, processor.frame)
         m.d.comb += processor.bad.eq(receiver.bad)
         connect(m, processor.header, transmitter.header)

@@ -63,7 +63,8 @@ class RegisterBlock(wiring.Component):
         }
         absent = () if self._config.weight_stream else ("STREAM_BASE",)
         m.d.comb += self.loaded.eq((self.network_low | self.network_high) != 0)
-        m.d.sync += frame_errors.eq(frame_errors + self.bad_frame)
+        bad_frame = Signal()        # known late in its cycle
+        m.d.sync += [bad_frame.eq(self.bad_frame), frame_errors.eq(frame_errors + bad_frame)]
         with m.Switch(self.address):
             for register in REGISTERS:
                 if register.name in absent:

@@ -100,6 +100,7 @@ def test_every_bad_frame_is_counted():
         ctx.set(dut.bad_frame, 1)
         await ctx.tick().repeat(3)
         ctx.set(dut.bad_frame, 0)
+        await ctx.tick()
         assert await read("FRAME_ERRORS") == 3
 
     bench(script)

@@ -142,7 +142,7 @@ class VectorEngine(wiring.Component):
             ]
 
     def _combine(self, m: Module, tags: list[data.View]) -> None:
-        """The lanes: shift the tap, add or compare, shift the sum, clamp; one register after each.
+        """The lanes: take the tap, shift it, add or compare, shift the sum, clamp; one register after each.
 
         MAX is ADD with neutral constants and a comparison for the addition; it begins at 0, the least code.
         """
@@ -157,7 +157,7 @@ class VectorEngine(wiring.Component):
             m.d.comb += upper.eq(codes)
         with m.Else():
             m.d.comb += [
-                left_shift.eq(Mux(tags[2].second, layer.second_left_shift, layer.left_shift)),
+                left_shift.eq(Mux(tags[3].second, layer.second_left_shift, layer.left_shift)),
                 shift.eq(layer.shift), offset.eq(layer.offset), lower.eq(layer.lower), upper.eq(layer.upper),
             ]
 
@@ -165,12 +165,14 @@ class VectorEngine(wiring.Component):
             return Mux(a > b, a, b)
 
         for lane in range(lanes):
+            tap = Signal(bits, name=f"tap_{lane}")
             term = Signal(min(bits + _LARGEST_SHIFT, self._config.vector_bits), name=f"term_{lane}")
             total, before, quotient = (Signal(sum_shape, name=f"{name}_{lane}")
                                        for name in ("total", "before", "quotient"))
-            m.d.comb += before.eq(Mux(tags[3].first, offset, total))
+            m.d.comb += before.eq(Mux(tags[4].first, offset, total))
             m.d.sync += [
-                term.eq(Mux(tags[2].outside, layer.pad_code[:bits], self.read_data[lane]) << left_shift),
+                tap.eq(Mux(tags[2].outside, layer.pad_code[:bits], self.read_data[lane])),
+                term.eq(tap << left_shift),
                 total.eq(Mux(maximum, larger(term[:bits], before[:bits]), before + term)),
                 quotient.eq(total >> shift),
             ]

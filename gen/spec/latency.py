@@ -11,7 +11,7 @@ ACCUMULATOR = 2
 #: Of a serial requantization, besides a cycle for every bit of the shift.
 REQUANTIZER = 3
 #: From the address of a vector layer's last tap to the write of its output.
-VECTOR = 6
+VECTOR = 7
 
 
 def tree_latency(count: int, levels_per_register: int) -> int:

@@ -1,9 +1,14 @@
 """Bitstreams: a small design through all tools of an ECP5, and what goes wrong with larger or slower ones."""
 
+import json
+import re
+
 import pytest
 
+from nomul import boards
 from nomul.boards import find_board
 from nomul.boards.base import Step
+from nomul.gen.cli import main
 from nomul.gen.synth.build import BuildError, build
 from nomul.gen.synth.tools import ToolError
 
@@ -23,6 +28,10 @@ IOBUF PORT "led" IO_TYPE=LVCMOS33;
 """
 
 
+#: Whose tools the designs go through.
+CHIP = find_board("ulx3s-25f")
+
+
 class Blinker:
     """As a board, with limits of our own."""
 
@@ -32,7 +41,7 @@ class Blinker:
         self.clock_hz, self.resources = mhz * 1e6, {"luts": luts, "ffs": 1000, "memories": 0}
 
     def steps(self, top):
-        return find_board("ulx3s-25f").steps(top)
+        return CHIP.steps(top)
 
     def files(self):
         return {"blink.v": VERILOG, "blink.ys": SCRIPT, "blink.lpf": PINS.format(mhz=self.clock_hz / 1e6)}
@@ -81,6 +90,39 @@ def test_a_tool_that_fails_is_named_with_its_log(cache):
     files = Blinker().files() | {"blink.v": "module blink(input clk, output led); assign led = nothing(;"}
     with pytest.raises(ToolError, match=r"yosys failed: .*syntax error.*; see .*yosys\.log"):
         build(Blinker(), "blink", files, cache=cache)
+
+
+def test_on_the_command_line(cache, tmp_path, monkeypatch, capsys):
+    class Board(Blinker):
+        """The small design under the name of a configuration, for all that the command needs."""
+
+        preset, programming = "tiny", "load TOP.bit"
+
+        def describe(self):
+            return {"name": self.name}
+
+        def emit(self, config, top):
+            return [], {name.replace("blink", top): text.replace("blink", top) for name, text in self.files().items()}
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NOMUL_CACHE", str(cache))
+    monkeypatch.setattr(boards, "BOARDS", (Board(),))
+    assert main(["build", "--board", "blinker", "-o", "out", "--json", "build.json"]) == 0
+    out = capsys.readouterr().out
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"tiny.bit", "tiny.v", "manifest.json", "yosys.log", "nextpnr-ecp5.log", "ecppack.log"} <= names
+    written = json.loads((tmp_path / "build.json").read_text())
+    assert (written["board"], written["config"], written["bitstream"]) == ("blinker", "tiny", "out/tiny.bit")
+    assert (written["constraint_mhz"], written["resources"]["ffs"]["used"]) == (25, 24)
+    assert written["fmax_mhz"] > 150
+    assert "clk-to-q" in written["critical_path"][0]
+    assert "to load it: load out/tiny.bit" in out
+    assert re.search(r"slowest path +from the top module to the top module", out)
+
+    monkeypatch.setattr(boards, "BOARDS", (Board(mhz=2000.0),))
+    assert main(["build", "--board", "blinker", "-o", "other"]) == 2
+    assert "board blinker runs at 2000 MHz" in capsys.readouterr().err
+    assert not (tmp_path / "other" / "tiny.bit").exists()
 
 
 def test_steps_of_the_boards_end_in_a_bitstream():

@@ -6,6 +6,7 @@ import pytest
 
 from nomul.boards import BOARDS, BoardError, find_board
 from nomul.boards.ecp5 import block_rams
+from nomul.gen.cli import main
 from nomul.gen.emit import generate
 from nomul.gen.presets import load_config
 
@@ -50,6 +51,15 @@ def test_pins_are_those_of_the_board(folder):
     assert "L3" not in constraints, "the FTDI chip drives TXDEN itself"
 
 
+def test_pins_of_the_orangecrab(tmp_path):
+    generate(small_config(name="soc"), tmp_path, find_board("orangecrab-r0-2"))
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    # Schematic of r0.2: the oscillator at A9; IO_0, which is RX, at N17; IO_1, TX, at M18.
+    assert {port["name"]: (port["direction"], port["pins"]) for port in manifest["ports"]} == {
+        "clk_0__io": ("input", ["A9"]), "uart_0__rx__io": ("input", ["N17"]), "uart_0__tx__io": ("output", ["M18"])}
+    assert 'FREQUENCY PORT "clk_0__io" 48000000.0 HZ;' in (tmp_path / "soc.lpf").read_text()
+
+
 def test_same_configuration_gives_the_same_bytes(folder, tmp_path):
     generate(small_config(name="soc"), tmp_path, find_board("ulx3s-85f"))
     for path in folder.iterdir():
@@ -61,12 +71,28 @@ def test_block_rams_by_hand():
     assert [block_rams(36, 512), block_rams(37, 512), block_rams(1, 16384), block_rams(128, 16384)] == [1, 2, 1, 120]
 
 
-def test_preset_of_the_board_fits_and_a_larger_memory_is_refused(tmp_path):
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
+def test_memories_of_the_boards_preset_fit(board):
+    board.check(load_config(board.preset))
+
+
+def test_a_larger_memory_is_refused(tmp_path):
     board = find_board("ulx3s-85f")
-    board.check(load_config("ulx3s"))
     with pytest.raises(BoardError, match=r"needs \d+ block RAMs, board ulx3s-85f has 208: lower weight_words"):
         generate(small_config(weight_words=1 << 20), tmp_path / "new", board)
     assert not (tmp_path / "new").exists()
+
+
+def test_boards_on_the_command_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["boards", "--json", "boards.json"]) == 0
+    out = capsys.readouterr().out
+    written = json.loads((tmp_path / "boards.json").read_text())["boards"]
+    assert [entry["name"] for entry in written] == ["ulx3s-85f", "ulx3s-25f", "orangecrab-r0-2"]
+    for entry, board in zip(written, BOARDS, strict=True):
+        assert board.name in out
+        assert (entry["chip"], entry["clock_mhz"], entry["link"], entry["preset"], entry["bitstream"]) == (
+            board.chip, board.clock_hz / 1e6, board.link, board.preset, True)
 
 
 def test_unknown_board_lists_the_boards():

@@ -30,7 +30,7 @@ class OrangeCrab(Ecp5Board):
     clock_hz = 48_000_000
     baud = 1_000_000
     link = "serial line at pins 0 (RX) and 1 (TX), 3.3 V"
-    preset = "mnist"
+    preset = "demo"
     programming = "dfu-util -d 1209:5af0 -a 0 -D TOP.bit"
 
     def extra(self, m: Module, platform: LatticeECP5Platform) -> None:

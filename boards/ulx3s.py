@@ -43,4 +43,4 @@ class Ulx3s25f(Ulx3s85f):
     summary = "Radiona ULX3S, Lattice ECP5-25F: 25 MHz, serial line at 1 Mbaud over USB"
     chip = "LFE5U-25F"
     platform = ULX3S_25F_Platform
-    preset = "mnist"
+    preset = "demo"

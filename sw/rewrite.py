@@ -38,7 +38,7 @@ def align_sums(network: IntegerNetwork, config: Config) -> IntegerNetwork:
     That is a depthwise layer of one tap, which copies; the name of its tensor ends with " closed".
     """
     layers: list[Layer] = []
-    segments = channel_segments(network)
+    segments = _input_segments(network)     # as they are after this pass, which changes those of sums
     for layer in network.layers:
         if isinstance(layer, Add) and len({segments[name] for name in layer.inputs}) > 1:
             names = []
@@ -50,21 +50,31 @@ def align_sums(network: IntegerNetwork, config: Config) -> IntegerNetwork:
                                                terms=2))
                 names.append(closed if len(segments[name]) > 1 else name)
             layer = replace(layer, inputs=(names[0], names[1]))
+            segments |= dict.fromkeys(names, (network.tensors[layer.name].channels,))
         layers.append(layer)
+        segments[layer.name] = _layer_segments(layer, segments)
     return replace(network, layers=tuple(layers))
 
 
 def channel_segments(network: IntegerNetwork) -> Segments:
     """How each tensor's channels lie in memory: array layers write them without gaps, a concatenation keeps gaps."""
-    segments: Segments = {"input": (network.input.channels,)}
+    segments = _input_segments(network)
     for layer in network.layers:
-        if isinstance(layer, ArrayLayer):
-            segments[layer.name] = (layer.output.channels,)
-        elif isinstance(layer, Concat):
-            segments[layer.name] = sum((segments[name] for name in layer.inputs), ())
-        else:
-            segments[layer.name] = segments[layer.inputs[0]]
+        segments[layer.name] = _layer_segments(layer, segments)
     return segments
+
+
+def _input_segments(network: IntegerNetwork) -> Segments:
+    return {"input": (network.input.channels,)}
+
+
+def _layer_segments(layer: Layer, segments: Segments) -> tuple[int, ...]:
+    """Of a layer's output, from those of what it reads."""
+    if isinstance(layer, ArrayLayer):
+        return (layer.output.channels,)
+    if isinstance(layer, Concat):
+        return sum((segments[name] for name in layer.inputs), ())
+    return segments[layer.inputs[0]]
 
 
 def _scaled_sums(name: str, source: str, kernel: tuple[int, int], multiplier: int, shift: int, output: Tensor,

@@ -3,6 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nomul.cosim.fuzz_configs import named_config
+from nomul.cosim.random_layer import Bounds
+from nomul.cosim.random_network import random_network
 from nomul.gen.spec.operators import Operator
 from nomul.sw import golden, reference
 from nomul.sw.compile import compile_network
@@ -73,6 +76,34 @@ def test_a_sum_of_tensors_that_lie_differently_closes_the_gap(operators):
     machine = Machine(config)
     machine.load(compile_network(network, config))
     assert [machine.run(image)[0].tolist() for image in codes] == golden.run(network, codes).tolist()
+
+
+def test_a_sum_of_a_closed_sum_is_closed_too():
+    """The first sum lies otherwise than its operand does, so that the second one's operands no longer lie alike."""
+    network = branches()
+    total = network.layers[3]
+    again = replace(total, name="again", inputs=("both", "total"), left_shifts=(0, 1))
+    network = network_of(*network.layers[:4], again)
+    aligned = align_sums(network, small_config())
+    aligned.check()
+    segments = channel_segments(aligned)
+    assert all(len({segments[name] for name in layer.inputs}) == 1 for layer in aligned.layers
+               if isinstance(layer, Add))
+    assert [layer.name for layer in aligned.layers].count("both closed") == 1
+    config = small_config(weight_words=2048, program_layers=16, activation_words=512)
+    machine, codes = Machine(config), np.random.default_rng(1).integers(0, 256, (3, 3, 4, 6)).astype(np.uint8)
+    machine.load(compile_network(network, config))
+    assert [machine.run(image)[0].tolist() for image in codes] == golden.run(network, codes).tolist()
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_all_sums_of_random_networks_read_tensors_that_lie_alike(seed):
+    config = named_config("columns")
+    aligned = align_sums(random_network(seed, config, Bounds.wide(config)), config)
+    segments = channel_segments(aligned)
+    for layer in aligned.layers:
+        if isinstance(layer, Add):
+            assert segments[layer.inputs[0]] == segments[layer.inputs[1]]
 
 
 def test_sums_of_tensors_that_lie_alike_stay():

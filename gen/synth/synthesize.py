@@ -13,12 +13,12 @@ from nomul.gen.synth.lut6 import pack_lut6
 from nomul.gen.synth.targets import Target, find_target
 from nomul.gen.synth.tools import Progress, ToolError, run_tool, tool_version
 
-__all__ = ["Resources", "Synthesis", "count", "synthesize"]
+__all__ = ["HIDE", "Resources", "Synthesis", "count", "synthesize"]
 
 _DESIGN, _SCRIPT, _LOG = "design.v", "synthesis.ys", "synthesis.log"
 _JSON, _VERILOG = "netlist.json", "netlist.v"
 #: Amaranth names parts of a bus like its bits (`weights[0]`), on which ABC9 fails without a word. Ports keep theirs.
-_HIDE = "rename -hide w:*[*"
+HIDE = "rename -hide w:*[*"
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def synthesize(verilog: str, top: str, target: str, *, dsp: bool = False, cache:
     """
     goal = find_target(target)
     options = f"{goal.command} {goal.with_dsp if dsp else goal.without_dsp}".strip()
-    script = (f"read_verilog {_DESIGN}\n{_HIDE}\n{options} -top {top} -json {_JSON}\n"
+    script = (f"read_verilog {_DESIGN}\n{HIDE}\n{options} -top {top} -json {_JSON}\n"
               f"write_verilog -noattr {_VERILOG}\n")
 
     def make(folder: Path) -> None:

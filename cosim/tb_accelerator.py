@@ -8,7 +8,7 @@ import numpy as np
 
 from nomul.cosim.bfm import get_bytes, put_bytes, start
 from nomul.gen.spec.frames import ANSWER, END, RUN_NUMBERS, Operation, Status, decode, encode
-from nomul.gen.spec.registers import Region, address_of, word_bytes
+from nomul.gen.spec.registers import RUN_BIT, Region, address_of, word_bytes
 from nomul.sw.compiled import CompiledNetwork
 
 #: Clock cycles that an answer may take.
@@ -18,21 +18,26 @@ PATIENCE = 200_000
 def requests(compiled: CompiledNetwork, images: np.ndarray) -> list[tuple[Operation, bytes]]:
     """Everything that a host asks for, from the first SYNC to the last image."""
     config = compiled.config
+
+    def pieces(region: Region, data: bytes, first: int = 0) -> list[tuple[Operation, bytes]]:
+        size = word_bytes(region, config)
+        step = (config.frame_bytes - 4) // size
+        return [(Operation.WRITE, bytes([region]) + (first + word).to_bytes(3, "little")
+                 + data[word * size:(word + step) * size]) for word in range(0, len(data) // size, step)]
+
     writes = [(Region.PROGRAM, compiled.program.astype("<u4").tobytes()),
               (Region.WEIGHTS, compiled.weights.tobytes()), (Region.PARAMETERS, compiled.parameters.tobytes())]
     asked = [(Operation.SYNC, b"")]
     for region, data in writes:
-        size = word_bytes(region, config)
-        step = (config.frame_bytes - 4) // size
-        for word in range(0, len(data) // size, step):
-            asked.append((Operation.WRITE, bytes([region]) + word.to_bytes(3, "little")
-                          + data[word * size:(word + step) * size]))
+        asked += pieces(region, data)
     for name, value in compiled.registers().items():
         asked.append((Operation.WRITE, bytes([Region.REGISTERS]) + address_of(name).to_bytes(3, "little")
                       + value.to_bytes(4, "little")))
     for run, image in enumerate(images, start=1):
         number = bytes([run % RUN_NUMBERS])
-        asked += [(Operation.START, number + compiled.image_bytes(image)), (Operation.FINISH, number)]
+        asked += [(Operation.START, number + compiled.image_bytes(image)),
+                  *pieces(Region.WEIGHT_STREAM, compiled.stream.tobytes(), run % RUN_NUMBERS << RUN_BIT),
+                  (Operation.FINISH, number)]
     return asked
 
 

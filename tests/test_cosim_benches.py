@@ -21,9 +21,11 @@ def test_link_survives_a_bad_line_in_cocotb():
 
 
 def test_accelerator_equals_the_reference_in_cocotb_and_a_wrong_bit_is_found():
-    config = small_config(weight_words=2048, activation_words=512, frame_bytes=512)
-    network = random_network(3, config)
+    config = small_config(weight_words=64, weight_stream=True, activation_words=512, frame_bytes=512)
+    network = random_network(6, config)
     compiled, images = compile_network(network, config), random_codes(3, network, 2)
+    assert len(compiled.weights)
+    assert len(compiled.stream)
     logits = reference.trace(network, images)[network.layers[-1].name].reshape(2, -1)
     assert benches.run_network(compiled, images, logits).tests == 2
     logits[1, 0] ^= 1

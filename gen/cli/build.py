@@ -31,10 +31,10 @@ def _run(arguments: Namespace) -> int:
 
     board = find_board(arguments.board)
     config = load_config(arguments.config or board.preset)
-    if arguments.json:
-        check_output(arguments.json)
     with working(f"generate {config.name}"):
         paths = generate(config, arguments.output, board)
+    if arguments.json:      # which may be in a folder that has just been made
+        check_output(arguments.json)
     top = module_name(config.name)
     files = {path.name: path.read_text(encoding="utf-8") for path in paths if path.name.startswith(top)}
     with working(f"build {config.name} for {board.name}"):

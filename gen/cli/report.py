@@ -45,7 +45,8 @@ def _run(arguments: Namespace) -> int:
         f"cycles an image for {result.operations} operations, utilization {100 * result.utilization:.1f} %")
     say(f"weights: {_kilobytes(result.total('weight_bits'))}, {_kilobytes(result.total('entropy_bits'))} by their "
         f"entropy, {_kilobytes(result.total('coded_bits'))} in a Huffman code"
-        + (f"; {_kilobytes(result.streamed_bits)} are sent for each image" if result.streamed_bits else ""))
+        + (f"; {_kilobytes(result.streamed_bits)} are sent for each image, in time for these cycles if the "
+           "link is fast enough" if result.streamed_bits else ""))
     total = sum(energy.total for energy in energies)
     say(f"energy: {total / 1e6:.2f} µJ an image, estimated from published unit costs")
     arrays = [array_energy(layer, config) for layer in result.layers if layer.operations]

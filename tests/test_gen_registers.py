@@ -18,7 +18,7 @@ def test_identification_lies_first_and_stays_where_every_version_can_read_it():
 
 def test_host_cannot_write_what_identifies_or_measures():
     assert [register.name for register in REGISTERS if register.writable] == [
-        "NETWORK_LOW", "NETWORK_HIGH", *INPUT_FIELDS, "RESULT_COUNT"]
+        "NETWORK_LOW", "NETWORK_HIGH", *INPUT_FIELDS, "RESULT_COUNT", "STREAM_BASE"]
 
 
 def test_input_registers_hold_descriptor_fields_from_bit_0():

@@ -10,6 +10,8 @@ from amaranth.lib.wiring import In, Out, connect
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.errors import NomulError
+from nomul.gen.spec.program import DESCRIPTOR_WORDS
+from nomul.gen.synth.family import KINDS, Family
 from nomul.hdl.accelerator import Accelerator
 from nomul.hdl.uart import UartReceiver, UartTransmitter
 
@@ -87,10 +89,14 @@ class Board(ABC):
         What it is called on the command line.
     summary : str
         What it is, in a line.
-    chip, toolchain : str
-        The FPGA, and whose tools make its bitstream.
-    resources : dict of str to int
-        What the FPGA has: "luts", "ffs", "memories".
+    chip : str
+        The FPGA.
+    family : Family
+        Its family.
+    toolchain : str
+        Whose tools make its bitstream.
+    resources : mapping of str to int
+        What the FPGA has, by `nomul.gen.synth.family.KINDS`; at least "luts", "ffs" and "memories".
     clock_hz, baud : int
         Clock of the accelerator, and speed of its serial line.
     link : str
@@ -100,12 +106,13 @@ class Board(ABC):
     bitstream : bool
         Whether `nomul build` makes it; otherwise `nomul generate` makes a project for the vendor's tool.
     programming : str
-        Command that loads the bitstream ``TOP.bit``.
+        Command that loads the bitstream ``TOP`` with the suffix of the family.
     """
 
     name: str
     summary: str
     chip: str
+    family: Family
     toolchain: str
     resources: Mapping[str, int]
     clock_hz: int
@@ -123,6 +130,26 @@ class Board(ABC):
     def describe(self) -> dict:
         """Facts for the manifest."""
         return {"name": self.name, "summary": self.summary, "clock_hz": self.clock_hz, "baud": self.baud}
+
+    def check(self, config: Config) -> None:
+        """Raises `BoardError` if the memories of `config` do not fit; says what there is and what it would take."""
+        rams = self.family.block_rams
+        needed = {"memories": {
+            "weight_words": rams(config.weight_word_bits, config.weight_words),
+            "activation_words": rams(config.activation_word_bits, config.activation_words),
+            "parameter_words": rams(config.parameter_word_bits, config.parameter_words),
+            "image_bytes": rams(config.activation_bits, config.image_bytes),
+            "program_layers": rams(32, config.program_layers * DESCRIPTOR_WORDS),
+        }}
+        if self.resources.get("sprams"):
+            del needed["memories"]["weight_words"]
+            needed["sprams"] = {"weight_words": self.family.large_rams(config.weight_word_bits, config.weight_words)}
+        for kind, fields in needed.items():
+            total, available = sum(fields.values()), self.resources[kind]
+            if total > available:
+                largest = max(fields, key=fields.__getitem__)
+                raise BoardError(f"configuration {config.name!r} needs {total} {KINDS[kind]}, board {self.name} has "
+                                 f"{available}: lower {largest}, which takes {fields[largest]} of them")
 
     @abstractmethod
     def emit(self, config: Config, top: str) -> tuple[list[dict], dict[str, str]]:
@@ -143,4 +170,7 @@ class Board(ABC):
 
     @abstractmethod
     def steps(self, top: str) -> list[Step]:
-        """From the files of `emit` to ``TOP.json`` (netlist), ``TOP.report`` (of nextpnr) and ``TOP.bit``."""
+        """From the files of `emit` to ``TOP.json`` (netlist), ``TOP.report`` (of nextpnr) and the bitstream.
+
+        Empty if the vendor's tool makes the bitstream.
+        """

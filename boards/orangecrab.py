@@ -4,8 +4,6 @@ Its USB port is wired to the FPGA itself; the serial line takes an adapter of 3.
 """
 
 from amaranth.build import Attrs
-from amaranth.hdl import Module
-from amaranth.vendor import LatticeECP5Platform
 from amaranth_boards.orangecrab_r0_2 import OrangeCrabR0_2_25FPlatform
 from amaranth_boards.resources import UARTResource
 
@@ -32,6 +30,3 @@ class OrangeCrab(Ecp5Board):
     link = "serial line at pins 0 (RX) and 1 (TX), 3.3 V"
     preset = "demo"
     programming = "dfu-util -d 1209:5af0 -a 0 -D TOP.bit"
-
-    def extra(self, m: Module, platform: LatticeECP5Platform) -> None:
-        """Nothing."""

@@ -5,9 +5,9 @@ Facts that are easy to miss (ULX3S manual and schematic, radiona.org):
 - ESP32's GPIO0 must be held high, else the ESP32 falls into its boot loader at its next reset.
 """
 
+from amaranth.build import TemplatedPlatform
 from amaranth.hdl import Const, Module
 from amaranth.lib import io
-from amaranth.vendor import LatticeECP5Platform
 from amaranth_boards.ulx3s import ULX3S_25F_Platform, ULX3S_85F_Platform
 
 from nomul.boards.ecp5 import Ecp5Board
@@ -28,7 +28,7 @@ class Ulx3s85f(Ecp5Board):
     preset = "ulx3s"
     programming = "openFPGALoader --board ulx3s TOP.bit"
 
-    def extra(self, m: Module, platform: LatticeECP5Platform) -> None:
+    def extra(self, m: Module, platform: TemplatedPlatform) -> None:
         """The ESP32 stays out of its boot loader."""
         esp32 = platform.request("esp32", 0, dir=dict.fromkeys(
             ("en", "tx", "rx", "gpio0", "gpio5", "gpio16", "gpio17"), "-"))

@@ -5,10 +5,10 @@ import stat
 import pytest
 
 from nomul.boards import BOARDS, BoardError, find_board
-from nomul.boards.ecp5 import block_rams
 from nomul.gen.cli import main
 from nomul.gen.emit import generate
 from nomul.gen.presets import load_config
+from nomul.gen.synth.family import FAMILIES
 
 from .hardware import small_config
 
@@ -68,6 +68,7 @@ def test_same_configuration_gives_the_same_bytes(folder, tmp_path):
 
 def test_block_rams_by_hand():
     # The last one: 15 blocks of 9 bits side by side, 8 of 2048 words one after the other.
+    block_rams = FAMILIES["ecp5"].block_rams
     assert [block_rams(36, 512), block_rams(37, 512), block_rams(1, 16384), block_rams(128, 16384)] == [1, 2, 1, 120]
 
 

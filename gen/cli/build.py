@@ -40,7 +40,7 @@ def _run(arguments: Namespace) -> int:
     with working(f"build {config.name} for {board.name}"):
         result = build(board, top, files, progress=say)
     bitstream, *logs = [copy_file(path, arguments.output)
-                        for path in (result.bitstream, *sorted(result.folder.glob("*.log")))]
+                        for path in (result.bitstream, *sorted(result.bitstream.parent.glob("*.log")))]
     show_table(_rows(result))
     for path in (bitstream, *logs):
         say(str(path))
@@ -48,14 +48,17 @@ def _run(arguments: Namespace) -> int:
         write_json(arguments.json, {**result.to_dict(), "config": config.name, "config_hash": config.hash,
                                     "bitstream": str(bitstream)})
         say(arguments.json)
-    say(f"to load it: {board.programming.replace('TOP.bit', str(bitstream))}")
+    say(f"to load it: {board.programming.replace(f'TOP{bitstream.suffix}', str(bitstream))}")
     return 0
 
 
 def _rows(result: "Build") -> list[tuple[str, str]]:
-    used = [(kind, f"{entry['used']} of {entry['available']}") for kind, entry in result.resources.items()]
+    from nomul.gen.synth.family import KINDS
+
+    used = [(KINDS[kind], f"{entry['used']} of {entry['available']}") for kind, entry in result.resources.items()]
+    path = " → ".join(f"{module} {delay:.1f} ns" for module, delay in result.path_modules)
     return [*used, ("clock", f"{result.constraint_mhz:g} MHz"), ("reaches", f"{result.fmax_mhz:.1f} MHz"),
-            ("slowest path", f"from {result.from_module} to {result.to_module}")]
+            ("slowest path", path)]
 
 
 COMMAND = Command("build", "make the bitstream of a board", (

@@ -1,7 +1,6 @@
 """From a board's design to its bitstream: runs the tools, and says what the design takes, how fast it is, and why."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,15 +8,15 @@ from typing import Any, Protocol
 
 from nomul.gen.spec.errors import NomulError
 from nomul.gen.synth.cache import cache_folder, kept
-from nomul.gen.synth.tools import Progress, run_tool, tool_version
+from nomul.gen.synth.family import Family
+from nomul.gen.synth.paths import slowest_path
+from nomul.gen.synth.tools import Progress, ToolError, run_tool, tool_version
+from nomul.gen.synth.utilization import count_netlist, overfull, reported, too_much
 
 __all__ = ["Build", "BuildError", "build"]
 
-#: nextpnr's names of what a chip has.
-_RESOURCES = {"luts": ("TRELLIS_COMB",), "ffs": ("TRELLIS_FF",), "memories": ("DP16KD",),
-              "dsps": ("MULT18X18D", "ALU54B")}
-#: A name of the netlist down to the module that it is in; what tools add to names begins with a capital or a dollar.
-_MODULE = re.compile(r"^(?:[a-z_]\w*\.)*")
+#: What a tool does, for people who wait for it.
+_WHAT = {"yosys": "synthesis", "nextpnr": "place and route, which takes minutes"}
 
 
 class BuildError(NomulError):
@@ -28,6 +27,7 @@ class Design(Protocol):
     """What `build` asks of a board (see `nomul.boards.base.Board`)."""
 
     name: str
+    family: Family
     resources: Mapping[str, int]
     clock_hz: int
 
@@ -49,10 +49,10 @@ class Build:
         Clock rate of the slowest path between two registers, and that of the board.
     critical_path : list of str
         That path: for each step its delay, and the module and net that it goes through.
-    from_module, to_module : str
-        Where it begins and ends.
-    folder : Path
-        With the bitstream ``TOP.bit``, and the logs of the tools.
+    path_modules : list of (str, float)
+        The modules that it goes through, in order, and how many nanoseconds it spends in each.
+    bitstream : Path
+        The file; the logs of the tools lie beside it.
     """
 
     board: str
@@ -61,19 +61,14 @@ class Build:
     fmax_mhz: float
     constraint_mhz: float
     critical_path: list[str]
-    from_module: str
-    to_module: str
-    folder: Path
-
-    @property
-    def bitstream(self) -> Path:
-        """The file."""
-        return self.folder / f"{self.top}.bit"
+    path_modules: list[tuple[str, float]]
+    bitstream: Path
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able values."""
         values = asdict(self)
-        del values["folder"]
+        del values["bitstream"]
+        values["path_modules"] = [{"module": module, "ns": delay} for module, delay in self.path_modules]
         return values
 
 
@@ -102,67 +97,44 @@ def build(board: Design, top: str, files: Mapping[str, str], *, cache: Path | No
         If a tool is missing or fails; names its log.
     """
     steps = board.steps(top)
+    if not steps:
+        raise BuildError(f"open tools make no bitstream for board {board.name}: `nomul generate --board {board.name}` "
+                         "writes the design with a script for the vendor's tool")
 
     def make(folder: Path) -> None:
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
         for step in steps:
             if progress:
-                progress(f"{step.tool}: {_WHAT.get(step.tool, 'bitstream')}")
-            run_tool(step.tool, step.arguments, folder, step.outputs, log=f"{step.tool}.log", progress=progress)
+                progress(f"{step.tool}: {_WHAT.get(step.tool.partition('-')[0], 'bitstream')}")
+            log = f"{step.tool}.log"
+            try:
+                run_tool(step.tool, step.arguments, folder, step.outputs, log=log, progress=progress)
+            except ToolError:
+                if step.tool == board.family.place and (folder / log).exists():
+                    _refuse(board, overfull((folder / log).read_text(encoding="utf-8"), board.family))
+                raise
             if step.tool == "yosys":
-                _check_fits(board, folder / f"{top}.json", top)
+                _refuse(board, too_much(count_netlist(folder / f"{top}.json", top, board.family), board.resources))
 
     key = ["build", *(f"{step} {tool_version(step.tool)}" for step in steps), *map(str, sorted(files.items()))]
     folder = kept(cache or cache_folder(), key, make)
-    _check_fits(board, folder / f"{top}.json", top)
-    result = _result(board, top, folder)
-    if result.fmax_mhz < result.constraint_mhz:
-        raise BuildError(f"the design reaches {result.fmax_mhz:.1f} MHz, board {board.name} runs at "
-                         f"{result.constraint_mhz:g} MHz; the slowest path is from {result.from_module} to "
-                         f"{result.to_module}: {'; '.join(result.critical_path)}; take a smaller configuration")
-    return result
-
-
-_WHAT = {"yosys": "synthesis", "nextpnr-ecp5": "place and route, which takes minutes"}
-#: Netlist cells of Yosys by what they take of a chip; a carry cell is two look-up tables.
-_CELLS = {"LUT4": ("luts", 1), "CCU2C": ("luts", 2), "TRELLIS_DPR16X4": ("luts", 6), "TRELLIS_FF": ("ffs", 1),
-          "DP16KD": ("memories", 1), "PDPW16KD": ("memories", 1)}
-
-
-def _check_fits(board: Design, netlist: Path, top: str) -> None:
-    """Before minutes of place and route."""
-    used = dict.fromkeys(board.resources, 0)
-    for cell in json.loads(netlist.read_text(encoding="utf-8"))["modules"][top]["cells"].values():
-        if cell["type"] in _CELLS:
-            kind, amount = _CELLS[cell["type"]]
-            used[kind] += amount
-    for kind, available in board.resources.items():
-        if used[kind] > available:
-            raise BuildError(f"the design takes {used[kind]} {kind}, board {board.name} has {available}, "
-                             f"{used[kind] - available} too few: take a configuration with fewer lanes, columns, "
-                             "operators or requantizers, or smaller memories")
-
-
-def _result(board: Design, top: str, folder: Path) -> Build:
+    counted = count_netlist(folder / f"{top}.json", top, board.family)
+    _refuse(board, too_much(counted, board.resources))
     report = json.loads((folder / f"{top}.report").read_text(encoding="utf-8"))
-    resources = {kind: {"used": sum(report["utilization"][name]["used"] for name in names),
-                        "available": sum(report["utilization"][name]["available"] for name in names)}
-                 for kind, names in _RESOURCES.items()}
-    clock, entry = min(report["fmax"].items(), key=lambda item: item[1]["achieved"] / item[1]["constraint"])
-    path = max((each["path"] for each in report["critical_paths"]
-                if each["from"].endswith(f" {clock}") and each["to"].endswith(f" {clock}")),
-               key=lambda path: sum(part["delay"] for part in path))
-    return Build(board.name, top, resources, entry["achieved"], board.clock_hz / 1e6, [_step(part) for part in path],
-                 _module(path[0]["from"]["cell"]), _module(path[-1]["to"]["cell"]), folder)
+    path, constraint = slowest_path(report), board.clock_hz / 1e6
+    if path is None:
+        raise BuildError(f"the design has no path between two registers, and so no clock rate; see {folder}")
+    if path.fmax_mhz < constraint:
+        raise BuildError(f"the design reaches {path.fmax_mhz:.1f} MHz, board {board.name} runs at {constraint:g} MHz; "
+                         f"the slowest path: {path.words}, step by step: {'; '.join(path.steps)}; take a smaller "
+                         f"configuration; logs are in {folder}")
+    return Build(board.name, top, reported(report, board.family, counted, board.resources), path.fmax_mhz, constraint,
+                 path.steps, path.modules, folder / steps[-1].outputs[0])
 
 
-def _module(cell: str) -> str:
-    """The module of our hierarchy that a cell belongs to, as far as its name tells."""
-    found = _MODULE.match(cell)
-    return (found[0].rstrip(".") if found else "") or "the top module"
-
-
-def _step(part: Mapping[str, Any]) -> str:
-    what = part["net"] if part["type"] == "routing" else part["to"]["cell"]
-    return f"{part['delay']:.2f} ns {part['type']} {what}"
+def _refuse(board: Design, excess: str | None) -> None:
+    """Before minutes of place and route, or of another try."""
+    if excess is not None:
+        raise BuildError(f"the design takes {excess} on board {board.name}: take a configuration with fewer lanes, "
+                         "columns, operators or requantizers, or smaller memories")

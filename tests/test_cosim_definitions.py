@@ -31,7 +31,7 @@ def claims(kind, fabric):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", FABRICS)
+@pytest.mark.parametrize("name", sorted(FABRICS.keys() - {"ice40up"}))      # which adds as ice40 does
 def test_every_sub_array_is_its_definition(name, kind):
     parts = claims(kind, FABRICS[name])
     assert {part.latency == 0 for part in parts.values()} == {True, False}

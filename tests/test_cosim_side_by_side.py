@@ -86,7 +86,7 @@ def unpacked(port, bits, count):
     return rows.astype(np.int64) @ (1 << np.arange(bits))
 
 
-@pytest.mark.parametrize("name", FABRICS)
+@pytest.mark.parametrize("name", sorted(FABRICS.keys() - {"ice40up"}))      # which adds as ice40 does
 def test_every_sub_array_of_full_width_is_its_definition_and_its_model(name):
     parts = sub_arrays(FABRICS[name])
     arrays = {part: SubArray(config, kind) for part, (config, kind) in parts.items()}

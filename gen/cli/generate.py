@@ -15,7 +15,7 @@ def _configure(parser: ArgumentParser) -> None:
                                                         "lists them); without, the ports are byte streams")
     parser.add_argument("--fabric", default="generic", metavar="NAME",
                         help="without a board: the FPGA family whose adder cells to use, of generic (any tool; the "
-                             "default), ecp5, ice40, gowin, xilinx and asic")
+                             "default), ecp5, ice40, ice40up, gowin, xilinx and asic")
     parser.add_argument("-o", "--output", required=True, metavar="FOLDER", help="where to write the files")
 
 

@@ -1,4 +1,4 @@
-"""Targets: the adder primitives of each FPGA family, chosen by the platform that a design is elaborated for."""
+"""Targets: adder and memory primitives of each FPGA family, chosen by the platform that a design is elaborated for."""
 
 from typing import Any
 
@@ -6,17 +6,18 @@ from nomul.hdl.fabric.base import Fabric
 from nomul.hdl.fabric.ecp5 import Ecp5
 from nomul.hdl.fabric.gowin import Gowin
 from nomul.hdl.fabric.operand import Operand
-from nomul.hdl.fabric.simple import Asic, Ice40
+from nomul.hdl.fabric.simple import Asic, Ice40, Ice40UltraPlus
 from nomul.hdl.fabric.xilinx import Xilinx
 
 __all__ = ["FABRICS", "Fabric", "FabricPlatform", "Operand", "fabric_of"]
 
 #: Every fabric by its name.
-FABRICS: dict[str, Fabric] = {fabric.name: fabric for fabric in (Fabric(), Ecp5(), Ice40(), Gowin(), Xilinx(), Asic())}
+FABRICS: dict[str, Fabric] = {fabric.name: fabric for fabric in (
+    Fabric(), Ecp5(), Ice40(), Ice40UltraPlus(), Gowin(), Xilinx(), Asic())}
 
 #: Words in the device name of Amaranth's platforms, and the fabric of such a device.
-_DEVICES = (("lfe5u", "ecp5"), ("ice40", "ice40"), ("gw1", "gowin"), ("gw2", "gowin"), ("xc7", "xilinx"),
-            ("xcz", "xilinx"), ("xck", "xilinx"), ("xa7", "xilinx"))
+_DEVICES = (("lfe5u", "ecp5"), ("ice40up", "ice40up"), ("ice40", "ice40"), ("gw1", "gowin"), ("gw2", "gowin"),
+            ("xc7", "xilinx"), ("xcz", "xilinx"), ("xck", "xilinx"), ("xa7", "xilinx"))
 
 
 class FabricPlatform:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from amaranth.hdl import Module, Signal, Value
+from amaranth.lib.memory import Memory
 
 from nomul.hdl.fabric.operand import Operand
 
@@ -11,7 +12,7 @@ __all__ = ["Fabric"]
 
 
 class Fabric:
-    """How a target adds, and where it wants the registers. This one leaves everything to the synthesis tool.
+    """How a target adds and keeps much data, and where it wants registers. This one leaves everything to the tool.
 
     Attributes
     ----------
@@ -71,3 +72,31 @@ class Fabric:
             m.d.comb += total.eq(value)
             results.append(total)
         return results
+
+    def large_memory(self, m: Module, name: str, depth: int, write_address: Value, write_data: Value,
+                     write_enable: Value, read_address: Value) -> Value:
+        """Adds a memory that nobody reads in a cycle in which it is written, so that a single port suffices.
+
+        Parameters
+        ----------
+        m : Module
+            Gets the memory.
+        name : str
+            Its name, unique in `m`.
+        depth : int
+            Words, each as wide as `write_data`.
+        write_address, write_data, write_enable : Value
+            Writes a word.
+        read_address : Value
+            Of a word that is wanted.
+
+        Returns
+        -------
+        Value
+            The word, one cycle after its address; anything, one cycle after `write_enable`.
+        """
+        memory = m.submodules[name] = Memory(shape=len(write_data), depth=depth, init=[])
+        write, read = memory.write_port(), memory.read_port()
+        m.d.comb += [write.addr.eq(write_address), write.data.eq(write_data), write.en.eq(write_enable),
+                     read.addr.eq(read_address)]
+        return read.data

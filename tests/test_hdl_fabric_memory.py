@@ -1,0 +1,63 @@
+import random
+
+import numpy as np
+import pytest
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from nomul.cosim.netlist import netlist_library
+from nomul.cosim.verilated import VerilatedModel
+from nomul.gen.synth.synthesize import synthesize
+from nomul.gen.verilog import emit_verilog
+from nomul.hdl.fabric import FabricPlatform, fabric_of
+
+pytestmark = pytest.mark.cosim
+
+
+class Large(wiring.Component):
+    """A large memory by itself."""
+
+    def __init__(self, width, depth):
+        self._depth = depth
+        super().__init__({"write": In(1), "to": In(range(depth)), "data": In(width), "start": In(range(depth)),
+                          "out": Out(width)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.comb += self.out.eq(fabric_of(platform).large_memory(
+            m, "large", self._depth, self.to, self.data, self.write, self.start))
+        return m
+
+
+# 20 bits are two RAMs side by side, 20,000 words two rows of them.
+@pytest.mark.parametrize(("fabric", "width", "depth", "rams"), [
+    ("ice40up", 20, 20000, 4), ("ice40up", 16, 16384, 1), ("ice40up", 12, 300, 1), ("generic", 20, 300, 0)])
+def test_large_memory_keeps_words(fabric, width, depth, rams):
+    synthesis = synthesize(emit_verilog(Large(width, depth), "large", FabricPlatform(fabric)), "large", "ice40")
+    assert synthesis.cells.get("SB_SPRAM256KA", 0) == rams
+    chance, content, asked = random.Random(depth), {}, None
+    places = [0, depth - 1, min(depth - 1, 16383), min(depth - 1, 16384), *chance.sample(range(depth), 5)]
+    inputs = {"write": [], "to": [], "data": [], "start": []}
+    expected = []       # a word, or None where anything may come
+    for _ in range(3000):
+        expected.append(asked)
+        write, to, start = chance.randrange(2), chance.choice(places), chance.choice(places)
+        data = chance.getrandbits(width)
+        for key, value in zip(inputs, (write, to, data, start), strict=True):
+            inputs[key].append(value)
+        asked = None if write else content.get(start)
+        if write:
+            content[to] = data
+    model = VerilatedModel(netlist_library(synthesis, "large"))
+    out = model.run({key: np.array(column, np.uint32) for key, column in inputs.items()}, ["out"])["out"]
+    known = [n for n, value in enumerate(expected) if value is not None]
+    assert len(known) > 1000
+    assert [int(out[n]) for n in known] == [expected[n] for n in known]
+
+
+def test_a_device_with_large_rams_is_known():
+    class Platform:
+        device = "iCE40UP5K"
+
+    assert fabric_of(Platform()).name == "ice40up"

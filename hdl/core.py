@@ -2,7 +2,6 @@
 
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, connect
 
 from nomul.gen.spec.config import Config
@@ -13,6 +12,7 @@ from nomul.hdl.array_engine import ArrayEngine
 from nomul.hdl.bus import HostBus
 from nomul.hdl.fabric import FABRICS, fabric_of
 from nomul.hdl.input_packer import InputPacker
+from nomul.hdl.memory import plain_memory
 from nomul.hdl.registers import RegisterBlock
 from nomul.hdl.results import ResultCollector
 from nomul.hdl.sequencer import Sequencer
@@ -112,7 +112,7 @@ class Core(wiring.Component):
 
         # Activation memory: one reader and one writer at a time.
         word = data.ArrayLayout(config.activation_bits, config.lanes)
-        m.submodules.activations = activations = Memory(shape=word, depth=config.activation_words, init=[])
+        m.submodules.activations = activations = plain_memory(word, config.activation_words)
         write, read = activations.write_port(granularity=1), activations.read_port()
         m.d.comb += [array.read_data.eq(read.data), vector.read_data.eq(read.data)]
         read_data[Region.ACTIVATIONS] = read.data.as_value()

@@ -3,11 +3,11 @@
 from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.frames import END, ESCAPE, ESCAPED_END, ESCAPED_ESCAPE, HEADER_BYTES
+from nomul.hdl.memory import plain_memory
 
 __all__ = ["HEADER", "FrameReceiver", "FrameTransmitter", "ReceivedFrame"]
 
@@ -67,7 +67,7 @@ class FrameReceiver(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.crc = crc = CRC32_ISO_HDLC(8).create()
-        m.submodules.memory = memory = Memory(shape=8, depth=self._frame_bytes, init=[])
+        m.submodules.memory = memory = plain_memory(8, self._frame_bytes)
         write, read = memory.write_port(), memory.read_port()
 
         overhead = HEADER_BYTES + CHECK_BYTES

@@ -3,13 +3,13 @@
 import numpy as np
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import ADDRESS_BITS
 from nomul.hdl.constants import last_of
 from nomul.hdl.descriptor import DESCRIPTOR
+from nomul.hdl.memory import plain_memory
 from nomul.hdl.window import COORDINATE_BITS, WindowWalker, outside
 
 __all__ = ["InputPacker"]
@@ -62,7 +62,7 @@ class InputPacker(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config, windows = self._config, self.windows
-        m.submodules.image = image = Memory(shape=config.activation_bits, depth=config.image_bytes, init=[])
+        m.submodules.image = image = plain_memory(config.activation_bits, config.image_bytes)
         write, read = image.write_port(), image.read_port()
 
         received = Signal(range(config.image_bytes + 1))

@@ -3,7 +3,6 @@
 import numpy as np
 from amaranth.hdl import Array, Cat, Module, Signal, signed
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
@@ -11,6 +10,7 @@ from nomul.gen.spec.config import Config
 from nomul.gen.spec.frames import RUNS_KEPT
 from nomul.gen.spec.program import RESULT_BITS
 from nomul.gen.spec.registers import RESULT_HEADER
+from nomul.hdl.memory import plain_memory
 
 __all__ = ["ResultCollector"]
 
@@ -58,7 +58,7 @@ class ResultCollector(wiring.Component):
         m = Module()
         columns = self._config.columns
         bits = ceil_log2(self._config.result_words + RESULT_HEADER)
-        m.submodules.memory = memory = Memory(shape=RESULT_BITS, depth=RUNS_KEPT << bits, init=[])
+        m.submodules.memory = memory = plain_memory(RESULT_BITS, RUNS_KEPT << bits)
         write, read = memory.write_port(), memory.read_port()
         run, word = Signal.like(self.run), Signal(bits)
         m.d.comb += [

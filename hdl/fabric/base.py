@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from amaranth.hdl import Module, Signal, Value
-from amaranth.lib.memory import Memory
+
 
 from nomul.hdl.fabric.operand import Operand
+from nomul.hdl.memory import plain_memory
 
 __all__ = ["Fabric"]
 
@@ -95,7 +96,7 @@ class Fabric:
         Value
             The word, one cycle after its address; anything, one cycle after `write_enable`.
         """
-        memory = m.submodules[name] = Memory(shape=len(write_data), depth=depth, init=[])
+        memory = m.submodules[name] = plain_memory(len(write_data), depth)
         write, read = memory.write_port(), memory.read_port()
         m.d.comb += [write.addr.eq(write_address), write.data.eq(write_data), write.en.eq(write_enable),
                      read.addr.eq(read_address)]

@@ -24,15 +24,15 @@ def folder(tmp_path_factory):
 
 
 def test_files_are_complete_and_have_no_paths(folder):
-    names = {"soc.v", "soc.ys", "soc.lpf", "build_soc.sh", "config.toml", "registers.md", "registers.h",
+    names = {"soc.v", "soc.il", "soc.ys", "soc.lpf", "build_soc.sh", "config.toml", "registers.md", "registers.h",
              "manifest.json"}
     assert {path.name for path in folder.iterdir()} == names
-    for name in ("soc.v", "soc.ys", "soc.lpf", "build_soc.sh"):
+    for name in ("soc.v", "soc.il", "soc.ys", "soc.lpf", "build_soc.sh"):
         text = (folder / name).read_text()
         assert text.endswith("\n")
         assert ".py" not in text
     assert "disabled" not in (folder / "soc.v").read_text()
-    assert "read_verilog soc.v\n" in (folder / "soc.ys").read_text()
+    assert "read_rtlil soc.il\n" in (folder / "soc.ys").read_text()
     assert (folder / "build_soc.sh").stat().st_mode & stat.S_IXUSR
 
 

@@ -13,7 +13,7 @@ __all__ = ["check_images", "record"]
 
 
 def check_images(images: torch.Tensor) -> None:
-    """Refuses calibration images that are none, or not finite.
+    """Refuses calibration images that are none, no real numbers, or not finite.
 
     Raises
     ------
@@ -23,6 +23,9 @@ def check_images(images: torch.Tensor) -> None:
     if images.ndim != 4 or not len(images):
         raise QuantizationError(f"calibration_images must have the shape (number, channels, height, width), "
                                 f"not {tuple(images.shape)}")
+    if not images.is_floating_point():
+        raise QuantizationError(f"calibration_images must be real numbers as the model takes them, for example "
+                                f"float32, not {str(images.dtype).removeprefix('torch.')}")
     if not torch.isfinite(images).all():
         raise QuantizationError("calibration_images must be finite, and some values are NaN or infinite")
 

@@ -108,11 +108,13 @@ class IntegerNetwork:
         Raises
         ------
         NetworkError
-            If the images are not of the input's shape.
+            If the images are not of the input's shape, or not finite.
         """
         if images.ndim != 4 or images.shape[1:] != self.input.shape:
             raise NetworkError(f"images must have the shape (number, {', '.join(map(str, self.input.shape))}), "
                                f"not {images.shape}")
+        if not np.isfinite(images).all():
+            raise NetworkError("images must be finite, and some values are NaN or infinite")
         codes = np.floor(np.ldexp(images.astype(np.float64), -self.input.exponent) + 0.5) + self.input.zero_point
         return np.clip(codes, 0, self.largest_code).astype(np.uint8)
 

@@ -168,6 +168,12 @@ def test_images_of_another_shape_are_refused():
         small_network().encode_images(np.zeros((3, 1, 8, 8)))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_images_that_are_not_finite_are_refused(value):
+    with pytest.raises(NetworkError, match="images must be finite"):
+        small_network().encode_images(np.full((1, 2, 4, 4), value))
+
+
 def test_summary_has_a_row_a_layer():
     rows = small_network().summary()
     assert [(row["layer"], row["kind"], row["output"]) for row in rows] == [

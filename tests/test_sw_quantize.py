@@ -237,6 +237,11 @@ def test_calibration_needs_a_batch_of_images(broken):
         quantize_(trained(strided), broken, QuantizationConfig())
 
 
+def test_calibration_images_must_be_real_numbers():
+    with pytest.raises(QuantizationError, match="calibration_images must be real numbers .* not int64"):
+        quantize_(trained(strided), images(4).long(), QuantizationConfig())
+
+
 def test_a_model_that_diverged_is_refused():
     model = trained(strided)
     nn.init.constant_(model[5].weight, 3e38)     # finite, but not their sum

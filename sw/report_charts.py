@@ -96,10 +96,14 @@ def roofline_chart(report: Report) -> str:
     for (x, y, number), (dense, fast, _) in zip(placed, points, strict=True):
         note = f"{number} {report.layers[number - 1].name}: {fast:.1f} operations a cycle, {dense:.2f} for a bit"
         parts.append(f'<circle class="point" cx="{x:.2f}" cy="{y:.2f}" r="5"><title>{escape(note)}</title></circle>')
-    for group in _near(placed):
+    written: list[tuple[float, float, float]] = []      # of labels further up: left and right end, and the next line
+    for group in sorted(_near(placed), key=lambda group: max(y for _, y, _ in group)):
         x, y = max(x for x, _, _ in group) + 10, max(max(y for _, y, _ in group) + 4, roof + 16)
         fits = max(12, min(60, int((right - x) / _CHARACTER)))
         lines = textwrap.wrap(_ranges(number for _, _, number in group), fits)
+        end = x + _CHARACTER * max(map(len, lines))
+        y = max([y, *(below for other, other_end, below in written if x < other_end and other < end)])
+        written.append((x, end, y + 15 * len(lines)))
         parts += [_text(x, y + 15 * line, text, "start") for line, text in enumerate(lines)]
     return _svg("Roofline: operations a cycle of each layer", bottom + 46, parts)
 

@@ -13,8 +13,8 @@ from nomul.sw.network import ArrayLayer, IntegerNetwork, MaxPool, Tensor
 settings.register_profile("nomul", derandomize=True, deadline=None, database=None)
 settings.load_profile("nomul")
 
-# Threads of several tests at once would fight for the cores; the networks here are tiny.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# Test files run side by side, and threads that fight for cores wait for each other; the networks here are tiny.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def tiny_network() -> IntegerNetwork:

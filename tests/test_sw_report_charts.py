@@ -1,3 +1,4 @@
+import itertools
 import math
 import re
 from dataclasses import replace
@@ -98,6 +99,17 @@ def test_layers_of_the_same_place_share_a_label():
     same = [replace(THREE.layers[0], name=f"layer {number}") for number in range(5)]
     image = ElementTree.fromstring(roofline_chart(report(*same[:3], THREE.layers[1], *same[3:])))
     assert "1-3, 5-6" in texts(image)
+
+
+def test_labels_of_the_roofline_do_not_cover_each_other():
+    """Many layers near the limit take two lines, and one a little slower has its own below."""
+    fast, slow = (layer(name, 1600, (cycles, 0, 0, 0, 0), 3200) for name, cycles in (("fast", 100), ("slow", 115)))
+    image = ElementTree.fromstring(roofline_chart(report(*[fast, THREE.layers[1]] * 30, slow)))
+    labels = [(float(text.get("x")), float(text.get("y"))) for text in image.iter("text")
+              if text.get("class") == "start" and re.fullmatch(r"[-, \d]+", text.text)]
+    assert len(labels) >= 3
+    for one, other in itertools.combinations(labels, 2):
+        assert abs(one[1] - other[1]) >= 15
 
 
 def test_a_network_whose_layers_all_reach_the_limit_has_a_roofline():

@@ -77,6 +77,11 @@ class CompiledNetwork:
         return self.config.hash
 
     @property
+    def activation_bits(self) -> int:
+        """Width of an input code."""
+        return self.config.activation_bits
+
+    @property
     def weight_stream_bytes(self) -> int:
         """Bytes that are pushed for weights and parameters, or sent for each image."""
         return self.weights.size + self.stream.size + self.parameters.size

@@ -84,6 +84,9 @@ def test_flow_by_hand_runs_as_written(tmp_path, monkeypatch, capsys):
     assert len(lines) >= 6
     for line in lines:
         assert run(line) == 0, f"{line}: {capsys.readouterr().err}"
+    (page, code), = blocks("python", [ROOT / "docs" / "boards.md"])
+    exec(compile(code, str(page), "exec"), {})
+    assert "PushResult(name='adder'" in capsys.readouterr().out
 
 
 def test_ordinary_network_runs_as_written_and_is_bit_exact(capsys):

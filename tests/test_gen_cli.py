@@ -26,7 +26,7 @@ from nomul.gen.presets import load_config
 from nomul.sw import container, golden, reference
 from nomul.sw.data import Dataset
 from nomul.sw.datasets import DATASETS
-from nomul.sw.driver.board import open_board
+from nomul.sw.driver.ports import open_board
 from nomul.sw.network import IntegerNetwork, Tensor
 
 
@@ -92,8 +92,8 @@ class TestInputFile:
 @pytest.mark.usefixtures("_here")
 @pytest.mark.parametrize("arguments", NEEDS_A_KIND, ids=lambda arguments: arguments[0])
 def test_file_of_another_kind_is_refused_with_the_command_that_makes_the_right_one(arguments, tmp_path, capsys):
-    wrong, maker = {"quantize": ("network", "train"), "compile": ("checkpoint", "quantize"),
-                    "cosim": ("program", "quantize")}.get(arguments[0], ("network", "compile"))
+    wrong, maker = {"quantize": ("network", "train"), "cosim": ("program", "quantize")}.get(
+        arguments[0], ("checkpoint", "quantize"))
     container.save(tmp_path / "x", wrong, {}, {})
     message = fails(capsys, arguments[0], "x", *arguments[1:])
     assert f"is a {wrong} file" in message

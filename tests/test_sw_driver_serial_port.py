@@ -5,9 +5,9 @@ import tty
 import pytest
 
 from nomul.gen.spec.registers import Region
-from nomul.sw.driver.board import open_board
 from nomul.sw.driver.device_model import DeviceModel
 from nomul.sw.driver.link import LinkError
+from nomul.sw.driver.ports import open_board
 from nomul.sw.driver.serial_port import SerialLink
 
 from .hardware import small_config

@@ -14,8 +14,8 @@ from nomul.gen.spec.errors import NomulError
 __all__ = ["COMMANDS", "main", "make_parser"]
 
 #: In the order of the flow; each is a module of this package (with `_` for `-`) that has a `COMMAND`.
-COMMANDS = ("demo", "train", "quantize", "compile", "generate", "build", "push", "run", "cosim", "fuzz", "report",
-            "inspect", "boards", "virtual-board", "bench")
+COMMANDS = ("demo", "train", "quantize", "compile", "generate", "build", "program", "push", "run", "info", "cosim",
+            "fuzz", "report", "inspect", "boards", "virtual-board", "bench")
 
 #: Packages that only an extra installs, and that extra.
 _EXTRAS = {"torch": "train", "sklearn": "train", "PIL": "train", "cocotb": "cosim", "cocotb_tools": "cosim",

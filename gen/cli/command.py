@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Command", "add_config", "add_output", "add_port"]
+__all__ = ["Command", "add_board_config", "add_config", "add_output", "add_port"]
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,18 @@ def add_output(parser: ArgumentParser, what: str, *, required: bool = True) -> N
     parser.add_argument("-o", "--output", required=required, metavar="FILE", help=f"where to write {what}")
 
 
-def add_port(parser: ArgumentParser) -> None:
-    """Adds ``--port`` and ``--baud``."""
-    parser.add_argument("--port", required=True, metavar="PORT",
-                        help="serial port of the board, or 'virtual' for a simulated board that lives as long as "
-                             "this command")
-    parser.add_argument("--baud", type=int, default=1_000_000, metavar="N", help="baud rate (default: %(default)s)")
+def add_port(parser: ArgumentParser, *, several: bool = False) -> None:
+    """Adds ``--port``, which may be given again and again if there may be `several`, and ``--baud``."""
+    parser.add_argument("--port", required=True, metavar="PORT", action="append" if several else "store",
+                        help="serial port of the board, or 'virtual:BOARD' for a simulated one that lives as long as "
+                             "this command ('virtual' alone has the configuration that the program or --config says)"
+                             + ("; several boards: several times" if several else ""))
+    parser.add_argument("--baud", type=int, metavar="N", help="baud rate (default: the first usual one at which the "
+                                                              "board answers)")
+
+
+def add_board_config(parser: ArgumentParser) -> None:
+    """Adds ``--config`` for boards whose configuration is no preset."""
+    parser.add_argument("--config", metavar="NAME|FILE.toml",
+                        help="what the board's accelerator was generated from, if it is no preset; for a virtual "
+                             "board, another configuration than its own")

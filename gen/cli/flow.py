@@ -16,7 +16,7 @@ from nomul.gen.spec.config import Config
 
 if TYPE_CHECKING:
     from nomul.sw.compiled import CompiledNetwork
-    from nomul.sw.driver.board import Board
+    from nomul.sw.driver.base import BoardBase
 
 __all__ = ["Prepared", "Report", "prepare", "run_on"]
 
@@ -101,7 +101,7 @@ def prepare(name: str, folder: Path, config: Config, *, fresh: bool = False) -> 
                     {kind: str(path) for kind, path in paths.items()})
 
 
-def run_on(board: "Board", prepared: Prepared, folder: Path) -> Report:
+def run_on(board: "BoardBase", prepared: Prepared, folder: Path) -> Report:
     """Pushes a prepared network, runs all images, and compares every output with the golden model's."""
     compiled = prepared.compiled
     with progress(f"push {compiled.name}, bytes") as update:

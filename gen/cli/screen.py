@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
-__all__ = ["ProgressCallback", "progress", "say", "show_table", "working"]
+__all__ = ["ProgressCallback", "RateColumn", "progress", "say", "show_table", "working"]
+
 
 class ProgressCallback(Protocol):
     """Called with what is done, how much there is in all, and what else there is to say."""
@@ -29,11 +31,29 @@ _WIDE = 1000
 _NUMBER = re.compile(r"(-?\d+(\.\d+)?)?")
 
 
+class RateColumn(ProgressColumn):
+    """How fast it goes, in `unit` a second, over the last half minute."""
+
+    def __init__(self, unit: str):
+        super().__init__()
+        self._unit = unit
+
+    def render(self, task: Task) -> Text:
+        """The rate, or nothing while it is not known."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f} {self._unit}/s" if speed >= 10 else
+                    f"{speed:.2f} {self._unit}/s")
+
+
 @contextmanager
-def progress(description: str) -> Iterator[ProgressCallback]:
-    """A progress bar; yields the function that moves it: ``callback(done, total, note)``."""
+def progress(description: str, unit: str = "") -> Iterator[ProgressCallback]:
+    """A progress bar; yields the function that moves it: ``callback(done, total, note)``.
+
+    With a `unit`, the bar says what it counts, and how many of them are done in a second.
+    """
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+               *((TextColumn(unit), RateColumn(unit)) if unit else ()), TimeElapsedColumn(),
                TextColumn("{task.fields[note]}"))
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(description, total=None, note="")

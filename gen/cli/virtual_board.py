@@ -4,7 +4,7 @@ import time
 from argparse import ArgumentParser, Namespace
 
 from nomul.gen.cli.command import Command, add_config
-from nomul.gen.cli.screen import say
+from nomul.gen.cli.screen import say, working
 
 __all__ = ["COMMAND"]
 
@@ -14,12 +14,14 @@ def _configure(parser: ArgumentParser) -> None:
 
 
 def _run(arguments: Namespace) -> int:
-    from nomul.gen.cli.ports import virtual_port
+    from nomul.cosim.virtual_board import VirtualBoard
     from nomul.gen.presets import load_config
 
     config = load_config(arguments.config)
-    with virtual_port(config) as port:
-        say(f"virtual board of {config.name} ({config.hash}) at {port}; Ctrl-C ends it")
+    with working(f"build the simulator of {config.name} (once for a configuration)"):
+        virtual = VirtualBoard(config)
+    with virtual:
+        say(f"virtual board of {config.name} ({config.hash}) at {virtual.port}; Ctrl-C ends it")
         while True:
             time.sleep(3600)
 

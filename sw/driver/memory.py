@@ -1,6 +1,7 @@
 """The memory map of a board, through the link: words of regions, cut into frames."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from nomul.gen.spec.config import Config
@@ -41,7 +42,7 @@ def write_request(piece: Section) -> list[Request]:
 class MemoryAccess:
     """Reads, writes and checks words of any length; what does not fit into a frame takes several.
 
-    Of regions whose words depend on the configuration, such as WEIGHTS, `_config` must be known.
+    Of regions whose words depend on the configuration, such as WEIGHTS, `config` must be known.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ class MemoryAccess:
 
     def __init__(self, transport: Transport):
         self._transport = transport
-        self._config: Config | None = None
+        self.config: Config | None = None
 
     def read(self, region: Region, address: int, words: int) -> bytes:
         """Words of a region, little-endian.
@@ -72,19 +73,38 @@ class MemoryAccess:
 
     def write(self, region: Region, address: int, data: bytes) -> None:
         """Writes whole words from `address` on; raises as `read` does."""
-        for _ in self._transport.exchange(map(write_request, self.pieces(Section(region, address, data),
-                                                                         self.room(SUBJECT_BYTES)))):
+        for _ in self.send([Section(region, address, data)]):
             pass
+
+    def send(self, sections: Iterable[Section]) -> Iterator[int]:
+        """Writes sections; yields how many bytes have arrived in all after each frame, and raises as `read` does."""
+        done = 0
+        sent: deque[int] = deque()
+
+        def groups() -> Iterator[list[Request]]:
+            for section in sections:
+                for piece in self.pieces(section, self.room(SUBJECT_BYTES)):
+                    sent.append(len(piece.content))
+                    yield write_request(piece)
+
+        for _ in self._transport.exchange(groups()):
+            done += sent.popleft()
+            yield done
 
     def checksum(self, region: Region, address: int, words: int) -> int:
         """CRC-32 (the one of zlib) of words of a region, found by the board; raises as `read` does."""
         payload = _subject(region, address) + words.to_bytes(4, "little")
         return int.from_bytes(self._transport.request(Operation.CHECKSUM, payload), "little")
 
-    def checksum_request(self, piece: Section) -> Request:
-        """The request for the CRC-32 of what lies where `piece` should."""
-        words = len(piece.content) // self._word_bytes(piece.region)
-        return Request(Operation.CHECKSUM, _subject(piece.region, piece.address) + words.to_bytes(4, "little"))
+    def checksums(self, sections: Iterable[Section]) -> Iterator[int]:
+        """CRC-32, found by the board, of what lies where each section should; raises as `read` does."""
+        requests = ([self._checksum_request(section)] for section in sections)
+        for [answer] in self._transport.exchange(requests):
+            yield int.from_bytes(answer, "little")
+
+    def _checksum_request(self, section: Section) -> Request:
+        words = len(section.content) // self._word_bytes(section.region)
+        return Request(Operation.CHECKSUM, _subject(section.region, section.address) + words.to_bytes(4, "little"))
 
     def pieces(self, section: Section, room: int) -> Iterator[Section]:
         """The section cut into pieces of whole words and at most `room` bytes."""
@@ -92,6 +112,11 @@ class MemoryAccess:
         room -= room % size
         for start in range(0, len(section.content), room):
             yield Section(section.region, section.address + start // size, section.content[start:start + room])
+
+    @property
+    def frame_bytes(self) -> int:
+        """Longest payload of a frame, of which an answer's status is a byte; asks the board if it is not known."""
+        return self.room()
 
     def room(self, overhead: int = 0) -> int:
         """Bytes that fit into a payload beside `overhead` others."""
@@ -102,7 +127,7 @@ class MemoryAccess:
     def _word_bytes(self, region: Region) -> int:
         if region in _FIXED:
             return _FIXED[region]
-        if self._config is None:
+        if self.config is None:
             raise BoardError(f"how long a word of {Region(region).name} is depends on the configuration: "
                              "push a network first")
-        return word_bytes(region, self._config)
+        return word_bytes(region, self.config)

@@ -1,10 +1,11 @@
-"""What a board answers: who it is, and what its network says about images."""
+"""What a board answers: who it is, what a push did, and what its network says about images."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["BoardInfo", "RunResult"]
+__all__ = ["BoardInfo", "ImageResult", "PushResult", "RunResult"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class BoardInfo:
         Longest payload of a frame.
     frame_errors : int
         Frames that it has discarded since power-up.
+    registers : dict of str to int
+        The value of every register.
     """
 
     interface: int
@@ -30,6 +33,43 @@ class BoardInfo:
     network_hash: str | None
     frame_bytes: int
     frame_errors: int
+    registers: dict[str, int] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class PushResult:
+    """What a push did.
+
+    Attributes
+    ----------
+    name, network_hash : str
+        Of the compiled network that the board holds now.
+    sent, total : int
+        Bytes that the board did not hold yet and was sent, and all bytes of the network.
+    """
+
+    name: str
+    network_hash: str
+    sent: int
+    total: int
+
+
+class ImageResult(NamedTuple):
+    """What a network says about an image.
+
+    Attributes
+    ----------
+    logits : np.ndarray
+        int16, shape (classes,).
+    top : int
+        Index of the largest logit.
+    cycles : int
+        Clock cycles of the run.
+    """
+
+    logits: np.ndarray
+    top: int
+    cycles: int
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from nomul.gen.spec.frames import RUN_NUMBERS, Operation
-from nomul.gen.spec.registers import REGISTERS, RUN_BIT, Region
+from nomul.gen.spec.registers import RUN_BIT, Region, address_of
 from nomul.sw.driver.memory import SUBJECT_BYTES, MemoryAccess, Section, write_request
 from nomul.sw.driver.transport import Request
 
@@ -15,18 +15,6 @@ __all__ = ["ImageRuns", "finish_request"]
 
 class ImageRuns(MemoryAccess):
     """Starts runs, feeds them, and fetches their results."""
-
-    def registers(self) -> dict[str, int]:
-        """The value of every register.
-
-        Raises
-        ------
-        LinkError
-            If the board does not answer.
-        """
-        content = self.read(Region.REGISTERS, 0, len(REGISTERS))
-        return {register.name: int.from_bytes(content[4 * n:4 * n + 4], "little")
-                for n, register in enumerate(REGISTERS)}
 
     def start_requests(self, run: int, content: bytes) -> list[Request]:
         """Requests that start a run, of the image whose bytes are `content`."""
@@ -46,7 +34,7 @@ class ImageRuns(MemoryAccess):
 
     def finished(self, contents: Iterable[bytes], stream: np.ndarray) -> Iterator[bytes]:
         """The answer to FINISH for each image, in order; the next image is started before it is asked for."""
-        first = self.registers()["RUN"] + 1
+        first = int.from_bytes(self.read(Region.REGISTERS, address_of("RUN"), 1), "little") + 1
 
         def groups() -> Iterator[Sequence[Request]]:
             finish: list[list[Request]] = []    # of the run before

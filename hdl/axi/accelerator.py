@@ -1,0 +1,102 @@
+"""The accelerator as an AXI peripheral, with the port names that tools know."""
+
+from amaranth.hdl import ClockDomain, Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from nomul.gen.spec.config import Config
+from nomul.hdl.axi.host import AxiHost
+from nomul.hdl.axi.lite import AxiLite, AxiLiteSubordinate
+from nomul.hdl.axi.stream import AxiStream, StreamInput, StreamOutput
+from nomul.hdl.core import Core
+
+__all__ = ["AxiAccelerator", "AxiTop"]
+
+
+class AxiAccelerator(wiring.Component):
+    """The core behind AXI, in clock domain `sync`; `nomul.gen.spec.axi` says what goes over each bus.
+
+    Parameters
+    ----------
+    config : Config
+        Everything.
+    width : int
+        Bytes of a beat of the streams, one of `nomul.gen.spec.axi.STREAM_BYTES`.
+
+    Members
+    -------
+    s_axi : In(AxiLite)
+        Registers.
+    s_axis_data, s_axis_weights : In(AxiStream(width))
+        Packets of images, and of sections of the memories.
+    m_axis_results : Out(AxiStream(width))
+        Packets of results.
+
+    Raises
+    ------
+    ValueError
+        For another width.
+    """
+
+    def __init__(self, config: Config, width: int):
+        self._config, self._width = config, width
+        super().__init__({
+            "s_axi": In(AxiLite()), "s_axis_data": In(AxiStream(width)), "s_axis_weights": In(AxiStream(width)),
+            "m_axis_results": Out(AxiStream(width)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.lite = lite = AxiLiteSubordinate()
+        m.submodules.data = data = StreamInput(self._width)
+        m.submodules.weights = weights = StreamInput(self._width)
+        m.submodules.results = results = StreamOutput(self._width)
+        m.submodules.host = host = AxiHost(self._config, self._width)
+        m.submodules.core = core = Core(self._config)
+        connect(m, flipped(self.s_axi), lite.bus)
+        connect(m, flipped(self.s_axis_data), data.bus)
+        connect(m, flipped(self.s_axis_weights), weights.bus)
+        connect(m, lite.registers, host.access)
+        connect(m, data.o, host.images)
+        connect(m, weights.o, host.sections)
+        connect(m, host.results, results.i)
+        connect(m, results.bus, flipped(self.m_axis_results))
+        connect(m, host.bus, core.bus)
+        m.d.comb += results.clear.eq(host.halt)
+        return m
+
+
+class AxiTop(wiring.Component):
+    """`AxiAccelerator` whose ports are called as Vivado and others expect: ``s_axi_awaddr``, ``s_axis_data_tvalid``.
+
+    Parameters
+    ----------
+    config, width
+        As of `AxiAccelerator`.
+
+    Members
+    -------
+    aclk : In(1), aresetn : In(1)
+        Clock, and reset, active low and synchronous to it.
+    s_axi_..., s_axis_data_..., s_axis_weights_..., m_axis_results_...
+        The buses.
+    """
+
+    def __init__(self, config: Config, width: int):
+        self._accelerator = AxiAccelerator(config, width)
+        flat = self._accelerator.signature.flatten(self._accelerator)
+        self._ports = {"_".join(map(str, path)): (member, value) for path, member, value in flat}
+        super().__init__({
+            "aclk": In(1), "aresetn": In(1),
+            **{name: (In if member.flow is In else Out)(member.shape) for name, (member, _) in self._ports.items()},
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.domains.sync = sync = ClockDomain("sync")
+        m.submodules.accelerator = self._accelerator
+        m.d.comb += [sync.clk.eq(self.aclk), sync.rst.eq(~self.aresetn)]
+        for name, (member, inner) in self._ports.items():
+            outer = getattr(self, name)
+            m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
+        return m

@@ -27,7 +27,7 @@ class ArrayEngine(wiring.Component):
     Members
     -------
     descriptor : In(DESCRIPTOR)
-        The layer; stable while busy.
+        The layer; stable from the cycle before `start` on, while busy.
     start : In(1), busy : Out(1)
         Strobe; high from the next cycle until the last output has been handed over.
     weight_*, parameter_*, read_* : addresses out, data in

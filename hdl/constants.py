@@ -6,8 +6,11 @@ __all__ = ["held", "last_of"]
 
 
 def held(m: Module, value: Value, name: str) -> Signal:
-    """A register with `value` of the cycle before: a descriptor stays as it is from its engine's start to its end."""
-    register = Signal(len(value), name=name, reset_less=True)
+    """A register with `value` of the cycle before.
+
+    A descriptor stays as it is from the cycle before its engine's start to the engine's end.
+    """
+    register = Signal(value.shape(), name=name, reset_less=True)
     m.d.sync += register.eq(value)
     return register
 

@@ -24,7 +24,7 @@ class Drain(wiring.Component):
     Members
     -------
     descriptor : In(DESCRIPTOR)
-        The layer; stable while busy.
+        The layer; stable from the cycle before `start` on, while busy.
     start : In(1), busy : Out(1)
         Strobe; high until the layer's last output has been written.
     filled : In(1)

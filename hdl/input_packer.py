@@ -7,8 +7,8 @@ from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import ADDRESS_BITS
-from nomul.hdl.constants import last_of
 from nomul.hdl.descriptor import DESCRIPTOR
+from nomul.hdl.loop import Loop
 from nomul.hdl.memory import plain_memory
 from nomul.hdl.window import COORDINATE_BITS, WindowWalker, outside
 
@@ -35,7 +35,7 @@ class InputPacker(wiring.Component):
         A byte, and its place in the image (order y, x, channel).
     windows : In(DESCRIPTOR)
         Where the windows lie: the fields of `nomul.gen.spec.registers.INPUT_FIELDS`, for a map whose words are bytes.
-        Stable from an image's byte 0 until it is packed.
+        Stable from the cycle before an image's byte 0 until it is packed.
     hold : In(1)
         The words of the image before are still read: write none.
     flush : In(1)
@@ -76,12 +76,13 @@ class InputPacker(wiring.Component):
 
         # The next tap: kernel row, kernel column, channel, and its address relative to the window.
         m.submodules.window = window = WindowWalker()
-        row, column, channel, offset = Signal(6), Signal(6), Signal(10), Signal(ADDRESS_BITS)
-        lane = Signal(range(config.lanes))
-        pixel_end = channel == last_of(m, windows.channel_words, "last_channel")
-        row_end = pixel_end & (column == last_of(m, windows.kernel_width, "last_column"))
-        window_end = row_end & (row == last_of(m, windows.kernel_height, "last_row"))
-        word_end = window_end | (lane == config.lanes - 1)
+        rows, columns = Loop(m, windows.kernel_height, "row"), Loop(m, windows.kernel_width, "column")
+        channels = Loop(m, windows.channel_words, "channel")
+        row, column, offset = Signal(6), Signal(6), Signal(ADDRESS_BITS)
+        lane, last_lane = Signal(range(config.lanes)), Signal()
+        pixel_end, row_end = channels.end, channels.end & columns.end
+        window_end = row_end & rows.end
+        word_end = window_end | last_lane
         y, x = Signal(signed(COORDINATE_BITS)), Signal(signed(COORDINATE_BITS))
         m.d.comb += [window.descriptor.eq(windows), y.eq(window.y + row), x.eq(window.x + column)]
 
@@ -94,7 +95,8 @@ class InputPacker(wiring.Component):
         go, stall = Signal(), Signal()
         m.d.comb += [
             stall.eq(self.write_enable & ~self.write_ready), go.eq((~reading | there) & ~stall & ~self.hold),
-            read.addr.eq(address), read.en.eq(~stall), window.advance.eq(walking & go & window_end),
+            read.addr.eq(address), read.en.eq(~stall), window.move.eq(restart | (walking & go & window_end)),
+            window.first.eq(restart),
         ]
         with m.If(go):
             m.d.sync += [
@@ -104,12 +106,16 @@ class InputPacker(wiring.Component):
             ]
         with m.If(walking & go):
             m.d.sync += [
-                lane.eq(Mux(word_end, 0, lane + 1)),
-                channel.eq(Mux(pixel_end, 0, channel + 1)),
+                lane.eq(Mux(word_end, 0, lane + 1)), last_lane.eq(~word_end & (lane == config.lanes - 2)),
+                *channels.next(),
                 column.eq(Mux(row_end, 0, column + pixel_end)),
                 row.eq(Mux(window_end, 0, row + row_end)),
                 offset.eq(Mux(window_end, 0, offset + Mux(row_end, windows.tap_row_step, 1))),
             ]
+            with m.If(pixel_end):
+                m.d.sync += columns.next()
+            with m.If(row_end):
+                m.d.sync += rows.next()
             with m.If(window_end & window.last):
                 m.d.sync += walking.eq(0)
 
@@ -127,10 +133,9 @@ class InputPacker(wiring.Component):
                     m.d.sync += self.write_data[n].eq(windows.pad_code)
 
         with m.If(restart):
-            m.d.comb += window.first.eq(1)
-            m.d.sync += [signal.eq(0) for signal in (row, column, channel, offset, lane, reading, packing,
+            m.d.sync += [signal.eq(0) for signal in (row, column, offset, lane, last_lane, reading, packing,
                                                      self.write_enable, self.write_address)]
-            m.d.sync += walking.eq(1)
+            m.d.sync += [walking.eq(1), *rows.first(), *columns.first(), *channels.first()]
         with m.If(self.clear):
             m.d.sync += [walking.eq(0), reading.eq(0), packing.eq(0), self.write_enable.eq(0)]
         m.d.comb += self.busy.eq(walking | reading | packing | self.write_enable)

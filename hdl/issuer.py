@@ -7,8 +7,8 @@ from amaranth.lib.wiring import In, Out
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import ADDRESS_BITS
 from nomul.hdl.blocks import BlockCounter
-from nomul.hdl.constants import last_of
 from nomul.hdl.descriptor import DESCRIPTOR
+from nomul.hdl.loop import Loop
 from nomul.hdl.window import COORDINATE_BITS, WindowWalker, outside
 
 __all__ = ["ActivationIssuer", "issue_tag"]
@@ -35,7 +35,7 @@ class ActivationIssuer(wiring.Component):
     Members
     -------
     descriptor : In(DESCRIPTOR)
-        The layer; stable while busy.
+        The layer; stable from the cycle before `start` on, while busy.
     start : In(1), busy : Out(1)
         Strobe; high until the last word has been issued.
     tile_full : In(1), tile_take : Out(1)
@@ -77,23 +77,22 @@ class ActivationIssuer(wiring.Component):
 
         # The tile: term, kernel row, kernel column, channel word; how far its tap lies from the window's first, in rows
         # and columns of the map, and its address relative to the window.
-        term, row, column, word = Signal(4), Signal(6), Signal(6), Signal(10)
+        terms, rows = Loop(m, layer.terms, "term"), Loop(m, layer.kernel_height, "row")
+        columns, words = Loop(m, layer.kernel_width, "column"), Loop(m, layer.channel_words, "word")
         down, across = Signal(_TAP_BITS), Signal(_TAP_BITS)
         offset = Signal(ADDRESS_BITS)
-        word_end = word == last_of(m, layer.channel_words, "last_word")
-        row_end = word_end & (column == last_of(m, layer.kernel_width, "last_column"))
-        term_end = row_end & (row == last_of(m, layer.kernel_height, "last_row"))
-        last_tile = term_end & (term == last_of(m, layer.terms, "last_term"))
+        word_end, row_end = words.end, words.end & columns.end
+        term_end, last_tile = row_end & rows.end, row_end & rows.end & terms.end
         first_tile = Signal(init=1)
 
-        # The first channel word of the group, and of the next block's; and how many groups before it read the same.
-        group_word, next_group_word, before = Signal(ADDRESS_BITS), Signal(ADDRESS_BITS), Signal(10)
-        moves_on = before == last_of(m, layer.together, "last_before")
-        m.d.comb += next_group_word.eq(group_word + Mux(blocks.group_end & moves_on, layer.channel_words, 0))
+        # The first channel word of the group, and of the next block's; groups that read the same are together.
+        group_word, next_group_word = Signal(ADDRESS_BITS), Signal(ADDRESS_BITS)
+        together = Loop(m, layer.together, "together")
+        m.d.comb += next_group_word.eq(group_word + Mux(blocks.group_end & together.end, layer.channel_words, 0))
 
         pixel = Signal(range(self._config.block_pixels))
-        tile_start = pixel == 0
-        last_pixel = pixel == blocks.last_pixel
+        tile_start, pixel_end = Signal(init=1), Signal()       # pixel_end: for all pixels but a block's first
+        last_pixel = Mux(tile_start, blocks.only_pixel, pixel_end)
         go = Signal()
 
         m.d.comb += [
@@ -101,36 +100,44 @@ class ActivationIssuer(wiring.Component):
                                | (self.tile_full & ~(first_tile & self.bank_busy.bit_select(self.bank, 1))))),
             self.tile_take.eq(go & tile_start),
             self.bank_take.eq(self.tile_take & first_tile),
-            window.advance.eq(go), self.working.eq(go),
+            window.move.eq(self.start | go), window.restore.eq(last_pixel & ~last_tile),
+            window.first.eq(self.start | (last_pixel & last_tile & blocks.group_end)),
+            window.save.eq(self.start | (go & last_pixel & last_tile)), self.working.eq(go),
             self.lacks_tile.eq(self.busy & tile_start & ~self.tile_full),
             self.lacks_bank.eq(self.busy & ~go & ~self.lacks_tile),
         ]
         with m.If(go):
-            m.d.sync += pixel.eq(Mux(last_pixel, 0, pixel + 1))
+            m.d.sync += [
+                pixel.eq(Mux(last_pixel, 0, pixel + 1)), tile_start.eq(last_pixel),
+                pixel_end.eq(pixel + 1 == blocks.last_pixel),
+            ]
         tap_across, tap_down = Mux(word_end, layer.dilation_x, 0), Mux(row_end, layer.dilation_y, 0)
         with m.If(go & last_pixel):
             m.d.sync += first_tile.eq(last_tile)
             with m.If(last_tile):
-                m.d.comb += [blocks.advance.eq(1), window.save.eq(1), window.first.eq(blocks.group_end)]
-                m.d.sync += [term.eq(0), self.bank.eq(~self.bank), group_word.eq(next_group_word)]
+                m.d.comb += blocks.advance.eq(1)
+                m.d.sync += [self.bank.eq(~self.bank), group_word.eq(next_group_word)]
                 with m.If(blocks.group_end):
-                    m.d.sync += before.eq(Mux(moves_on, 0, before + 1))
+                    m.d.sync += together.next()
                 with m.If(blocks.last):
                     m.d.sync += self.busy.eq(0)
-            with m.Else():
-                m.d.comb += window.restore.eq(1)
-                m.d.sync += term.eq(term + term_end)
             m.d.sync += [
-                word.eq(Mux(word_end, 0, word + 1)),
-                column.eq(Mux(row_end, 0, column + word_end)), across.eq(Mux(row_end, 0, across + tap_across)),
-                row.eq(Mux(term_end, 0, row + row_end)), down.eq(Mux(term_end, 0, down + tap_down)),
+                *words.next(),
+                across.eq(Mux(row_end, 0, across + tap_across)), down.eq(Mux(term_end, 0, down + tap_down)),
                 offset.eq(offset + Mux(row_end, layer.tap_row_step, Mux(word_end, layer.tap_step, 1))),
             ]
+            with m.If(word_end):
+                m.d.sync += columns.next()
+            with m.If(row_end):
+                m.d.sync += rows.next()
             with m.If(term_end):
-                m.d.sync += offset.eq(Mux(last_tile, next_group_word, group_word))
+                m.d.sync += [*terms.next(), offset.eq(Mux(last_tile, next_group_word, group_word))]
         with m.If(self.start):
-            m.d.comb += [window.first.eq(1), window.save.eq(1), blocks.first.eq(1)]
-            m.d.sync += [self.busy.eq(1), offset.eq(0), group_word.eq(0), before.eq(0)]
+            m.d.comb += blocks.first.eq(1)
+            m.d.sync += [
+                self.busy.eq(1), offset.eq(0), group_word.eq(0),
+                *(statement for loop in (terms, rows, columns, words, together) for statement in loop.first()),
+            ]
 
         # Coordinates of the tap; those outside the map read as the pad code.
         y, x = Signal(signed(COORDINATE_BITS)), Signal(signed(COORDINATE_BITS))

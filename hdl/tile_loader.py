@@ -6,8 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
 from nomul.hdl.blocks import BlockCounter
-from nomul.hdl.constants import last_of
 from nomul.hdl.descriptor import DESCRIPTOR
+from nomul.hdl.loop import Loop
 from nomul.hdl.weight_ring import RingReader
 
 __all__ = ["TileLoader"]
@@ -23,7 +23,7 @@ class TileLoader(wiring.Component):
     Members
     -------
     descriptor : In(DESCRIPTOR)
-        The layer; stable from `start` until the last tile is taken.
+        The layer; stable from the cycle before `start` until the last tile is taken.
     start : In(1)
         Strobe: begin with the layer's first tile.
     full : Out(1)
@@ -55,12 +55,12 @@ class TileLoader(wiring.Component):
         m.d.comb += blocks.descriptor.eq(layer)
 
         # The next column to be asked for, and where the group's first lies.
-        column, tile, group_start = Signal(range(columns)), Signal(16), Signal.like(self.memory_address)
+        column, group_start = Signal(range(columns)), Signal.like(self.memory_address)
+        tiles = Loop(m, layer.tiles, "tile")
         left = Signal(16)       # channels of this group and those that follow
         last_column = Signal.like(column)
         m.d.comb += last_column.eq(Mux(left >= columns, columns - 1, left - 1))
         done = Signal()
-        last_tile = last_of(m, layer.tiles, "last_tile")
 
         # Of a streamed layer's words in the ring, those before the next one.
         asking, before = Signal(), Signal(range(self._config.weight_words + 1))
@@ -91,10 +91,10 @@ class TileLoader(wiring.Component):
                     before.eq(before + ~blocks.group_end),
                 ]
                 with m.If(column == last_column):
-                    m.d.sync += [column.eq(0), tile.eq(tile + 1)]
+                    m.d.sync += [column.eq(0), *tiles.next()]
                     m.next = "Full"
-                    with m.If(tile == last_tile):
-                        m.d.sync += [tile.eq(0), done.eq(blocks.last), before.eq(0)]
+                    with m.If(tiles.end):
+                        m.d.sync += [done.eq(blocks.last), before.eq(0)]
                         m.d.comb += blocks.advance.eq(1)
                         with m.If(blocks.group_end):
                             m.d.sync += [group_start.eq(following), left.eq(left - columns)]
@@ -107,7 +107,7 @@ class TileLoader(wiring.Component):
                     m.d.comb += blocks.first.eq(1)
                     m.d.sync += [
                         self.memory_address.eq(base), group_start.eq(base), before.eq(0),
-                        left.eq(layer.channels), column.eq(0), tile.eq(0), done.eq(0),
+                        left.eq(layer.channels), column.eq(0), done.eq(0), *tiles.first(),
                     ]
                     m.next = "Load"
             with m.State("Load"):

@@ -8,8 +8,9 @@ from amaranth.lib.wiring import In, Out
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.latency import VECTOR
 from nomul.gen.spec.program import ADDRESS_BITS, FIELDS, Mode
-from nomul.hdl.constants import last_of
+from nomul.hdl.constants import held
 from nomul.hdl.descriptor import DESCRIPTOR
+from nomul.hdl.loop import Loop
 from nomul.hdl.window import COORDINATE_BITS, WindowWalker, outside
 
 __all__ = ["VectorEngine"]
@@ -40,7 +41,7 @@ class VectorEngine(wiring.Component):
     Members
     -------
     descriptor : In(DESCRIPTOR)
-        The layer; stable while busy.
+        The layer; stable from the cycle before `start` on, while busy.
     start : In(1)
         Strobe, only while not busy.
     busy : Out(1)
@@ -95,48 +96,53 @@ class VectorEngine(wiring.Component):
         """Walks channel words, pixels and taps; `read_address` follows `issued` by one cycle."""
         layer = self.descriptor
         m.submodules.window = window = WindowWalker()
-        two_operands = layer.two_operands & (layer.mode == Mode.ADD)
-        running, second = Signal(), Signal()
+        two_operands = held(m, layer.two_operands & (layer.mode == Mode.ADD), "two_operands")
+        running, opening, second = Signal(), Signal(), Signal()     # opening: an output's first tap
+        rows, columns = Loop(m, layer.kernel_height, "row"), Loop(m, layer.kernel_width, "column")
+        words = Loop(m, layer.groups, "word")
         word, row, column = Signal(10), Signal(6), Signal(6)
         offset = Signal(ADDRESS_BITS)           # of the tap, channel word included, to the window's address
         second_address = Signal(ADDRESS_BITS)
         next_second = Signal(ADDRESS_BITS)      # where the next channel word's second operands start
 
-        row_end = column == last_of(m, layer.kernel_width, "last_column")
-        window_end = row_end & (row == last_of(m, layer.kernel_height, "last_row"))
+        row_end, window_end = columns.end, columns.end & rows.end
         finish = running & Mux(two_operands, second, window_end)
         map_end = finish & window.last
         y, x = Signal(signed(COORDINATE_BITS)), Signal(signed(COORDINATE_BITS))
         m.d.comb += [
-            window.descriptor.eq(layer), window.first.eq(self.start | map_end), window.advance.eq(finish),
+            window.descriptor.eq(layer), window.first.eq(self.start | window.last), window.move.eq(self.start | finish),
             self.working.eq(running),
             y.eq(window.y + row), x.eq(window.x + column),
             issued.outside.eq(outside(layer, y, x) & ~second), issued.second.eq(second),
-            issued.first.eq((row == 0) & (column == 0) & ~second),
+            issued.first.eq(opening),
             issued.last.eq(finish), issued.row_end.eq(window.row_end), issued.map_end.eq(map_end),
-            issued.end.eq(map_end & (word == last_of(m, layer.groups, "last_word"))),
+            issued.end.eq(map_end & words.end),
         ]
         m.d.sync += self.read_address.eq(Mux(second, second_address, window.address + offset))
 
         with m.If(self.start):
             m.d.sync += [
-                running.eq(1), word.eq(0), offset.eq(0),
+                running.eq(1), opening.eq(1), word.eq(0), offset.eq(0),
+                *words.first(), *rows.first(), *columns.first(),
                 second_address.eq(layer.second_base), next_second.eq(layer.second_base + 1),
             ]
         with m.Elif(finish):
             m.d.sync += [
-                second.eq(0), row.eq(0), column.eq(0), offset.eq(word),
+                second.eq(0), opening.eq(1), row.eq(0), column.eq(0), offset.eq(word), *rows.first(), *columns.first(),
                 second_address.eq(second_address + layer.channel_words), running.eq(~issued.end),
             ]
             with m.If(map_end):
                 m.d.sync += [
-                    word.eq(word + 1), offset.eq(word + 1),
+                    word.eq(word + 1), offset.eq(word + 1), *words.next(),
                     second_address.eq(next_second), next_second.eq(next_second + 1),
                 ]
         with m.Elif(running & window_end):
-            m.d.sync += [second.eq(1), row.eq(0), column.eq(0)]
+            m.d.sync += [second.eq(1), opening.eq(0), row.eq(0), column.eq(0), *rows.first(), *columns.first()]
         with m.Elif(running):
+            with m.If(row_end):
+                m.d.sync += rows.next()
             m.d.sync += [
+                opening.eq(0), *columns.next(),
                 column.eq(Mux(row_end, 0, column + 1)), row.eq(row + row_end),
                 offset.eq(offset + Mux(row_end, layer.tap_row_step, layer.tap_step)),
             ]

@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.program import ADDRESS_BITS
-from nomul.hdl.constants import last_of
+from nomul.hdl.constants import held, last_of
 from nomul.hdl.descriptor import DESCRIPTOR
 
 __all__ = ["COORDINATE_BITS", "WindowWalker", "outside"]
@@ -15,7 +15,7 @@ COORDINATE_BITS = 13
 
 _STATE = data.StructLayout({
     "y": signed(COORDINATE_BITS), "x": signed(COORDINATE_BITS), "address": ADDRESS_BITS,
-    "column": 11, "pixel": 20,
+    "columns_left": 11, "row_end": 1, "pixels_left": 20, "last": 1,
 })
 
 
@@ -27,19 +27,17 @@ def outside(layer: data.View, y: Value, x: Value) -> Value:
 class WindowWalker(wiring.Component):
     """Coordinates and address of the current window (output pixel), in raster order.
 
-    Commands take effect at the next clock edge; of several at once, `first` wins over `restore`, and that over
-    `advance`. The walker does not stop by itself at the last pixel.
+    Commands take effect at the next clock edge. `first` and `restore` may come early in a cycle, `move` late. The walker
+    does not stop by itself at the last pixel.
 
     Members
     -------
     descriptor : In(DESCRIPTOR)
-        The layer; stable while walking.
-    first : In(1)
-        Go to pixel 0.
-    restore : In(1)
-        Go back to the saved pixel.
-    advance : In(1)
-        Go to the next pixel.
+        The layer; stable from the cycle before the first `move` on.
+    move : In(1)
+        Go to another pixel: to pixel 0 if `first`, else to the saved one if `restore`, else to the next.
+    first, restore : In(1)
+        Where to.
     save : In(1)
         Remember the pixel that is current after this cycle's command.
     y, x : Out(signed(13))
@@ -51,9 +49,9 @@ class WindowWalker(wiring.Component):
     """
 
     descriptor: In(DESCRIPTOR)
+    move: In(1)
     first: In(1)
     restore: In(1)
-    advance: In(1)
     save: In(1)
     y: Out(signed(COORDINATE_BITS))
     x: Out(signed(COORDINATE_BITS))
@@ -64,33 +62,39 @@ class WindowWalker(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         layer = self.descriptor
-        current, following, saved = Signal(_STATE), Signal(_STATE), Signal(_STATE)
-
-        m.d.comb += following.eq(current)
+        origin, current, following, saved = (Signal(_STATE) for _ in range(4))
+        top, left = held(m, -layer.padding_top, "top"), held(m, -layer.padding_left, "left")
+        last_column = last_of(m, layer.output_width, "last_column")
+        only_column = held(m, layer.output_width == 1, "only_column")
+        m.d.comb += [
+            origin.y.eq(top), origin.x.eq(left), origin.address.eq(layer.input_base),
+            origin.columns_left.eq(last_column), origin.row_end.eq(only_column),
+            origin.pixels_left.eq(last_of(m, layer.output_pixels, "last_pixel")),
+            origin.last.eq(held(m, layer.output_pixels == 1, "only_pixel")),
+        ]
+        saving = Signal()       # the current pixel has yet to be saved
+        m.d.sync += saving.eq(self.save)
+        with m.If(saving):
+            m.d.sync += saved.eq(current)
         with m.If(self.first):
-            m.d.comb += [
-                following.y.eq(-layer.padding_top), following.x.eq(-layer.padding_left),
-                following.address.eq(layer.input_base), following.column.eq(0), following.pixel.eq(0),
-            ]
+            m.d.comb += following.eq(origin)
         with m.Elif(self.restore):
-            m.d.comb += following.eq(saved)
-        with m.Elif(self.advance):
+            m.d.comb += following.eq(Mux(saving, current, saved))
+        with m.Else():
             m.d.comb += [
-                following.y.eq(current.y + Mux(self.row_end, layer.stride_y, 0)),
-                following.x.eq(Mux(self.row_end, -layer.padding_left, current.x + layer.stride_x)),
-                following.address.eq(current.address + Mux(self.row_end, layer.row_step, layer.pixel_step)),
-                following.column.eq(Mux(self.row_end, 0, current.column + 1)),
-                following.pixel.eq(current.pixel + 1),
+                following.y.eq(current.y + Mux(current.row_end, layer.stride_y, 0)),
+                following.x.eq(Mux(current.row_end, left, current.x + layer.stride_x)),
+                following.address.eq(current.address + Mux(current.row_end, layer.row_step, layer.pixel_step)),
+                following.columns_left.eq(Mux(current.row_end, last_column, current.columns_left - 1)),
+                following.row_end.eq(Mux(current.row_end, only_column, current.columns_left == 1)),
+                following.pixels_left.eq(current.pixels_left - 1),
+                following.last.eq(current.pixels_left == 1),
             ]
-        m.d.sync += current.eq(following)
-        with m.If(self.save):
-            m.d.sync += saved.eq(following)
-
+        with m.If(self.move):
+            m.d.sync += current.eq(following)
         m.d.comb += [
             Cat(self.y, self.x).eq(Cat(current.y, current.x)),
-            self.address.eq(current.address),
-            self.row_end.eq(current.column == last_of(m, layer.output_width, "last_column")),
-            self.last.eq(current.pixel == last_of(m, layer.output_pixels, "last_pixel")),
+            self.address.eq(current.address), self.row_end.eq(current.row_end), self.last.eq(current.last),
         ]
         return m
 

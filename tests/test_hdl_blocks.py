@@ -15,6 +15,7 @@ def test_blocks_cover_every_pixel_of_every_group_once(pixels, groups, block):
 
     async def bench(ctx):
         ctx.set(dut.descriptor.as_value(), descriptor(output_pixels=pixels, groups=groups, block=block))
+        await ctx.tick()
         ctx.set(dut.first, 1)
         await ctx.tick()
         ctx.set(dut.first, 0)
@@ -22,6 +23,7 @@ def test_blocks_cover_every_pixel_of_every_group_once(pixels, groups, block):
         for _ in expected:
             seen.append((ctx.get(dut.group), ctx.get(dut.last_pixel) + 1, bool(ctx.get(dut.group_end)),
                          bool(ctx.get(dut.last))))
+            assert ctx.get(dut.only_pixel) == (seen[-1][1] == 1)
             await ctx.tick()
 
     simulate(dut, bench)

@@ -45,6 +45,7 @@ def pack(config, sends, fields, gaps=0.0, seed=0, flush=False, stall=0.0, held=0
 
     async def bench(ctx):
         ctx.set(dut.windows.as_value(), descriptor(**fields))
+        await ctx.tick()
         for send in stream(dice, sends, gaps):
             ctx.set(dut.byte_valid, send is not None)
             if send is not None:
@@ -157,6 +158,7 @@ def test_an_image_that_is_given_up_leaves_nothing_behind():
     async def bench(ctx):
         ctx.set(dut.windows.as_value(), descriptor(**old))
         ctx.set(dut.write_ready, 1)
+        await ctx.tick()
         await send(ctx, [1, 2, 3])
         await ctx.tick().repeat(9)
         assert ctx.get(dut.busy)

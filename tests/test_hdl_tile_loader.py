@@ -40,6 +40,7 @@ def test_tiles_arrive_in_order_and_again_for_every_block(pixels, groups, tiles, 
     async def bench(ctx):
         ctx.set(dut.descriptor.as_value(), descriptor(output_pixels=pixels, groups=groups, tiles=tiles, block=8,
                                                       channels=channels, weight_base=base))
+        await ctx.tick()
         ctx.set(dut.start, 1)
         await ctx.tick()
         ctx.set(dut.start, 0)

@@ -19,6 +19,7 @@ def run(config, layers, memory):
     async def bench(ctx):
         for layer in layers:
             ctx.set(dut.descriptor.as_value(), descriptor(**layer))
+            await ctx.tick()
             ctx.set(dut.start, 1)
             await ctx.tick()
             ctx.set(dut.start, 0)

@@ -27,8 +27,8 @@ def outside(layer: data.View, y: Value, x: Value) -> Value:
 class WindowWalker(wiring.Component):
     """Coordinates and address of the current window (output pixel), in raster order.
 
-    Commands take effect at the next clock edge. `first` and `restore` may come early in a cycle, `move` late. The walker
-    does not stop by itself at the last pixel.
+    Commands take effect at the next clock edge; `move` may come late in a cycle. The walker does not stop by itself at
+    the last pixel.
 
     Members
     -------

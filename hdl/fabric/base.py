@@ -5,7 +5,6 @@ from types import MappingProxyType
 
 from amaranth.hdl import Module, Signal, Value
 
-
 from nomul.hdl.fabric.operand import Operand
 from nomul.hdl.memory import plain_memory
 

@@ -1,13 +1,17 @@
 """The boards that nomul makes complete designs for."""
 
 from nomul.boards.base import Board, BoardError
+from nomul.boards.ihp_sg13g2 import IhpSg13g2
 from nomul.boards.orangecrab import OrangeCrab
 from nomul.boards.ulx3s import Ulx3s25f, Ulx3s85f
 
-__all__ = ["BOARDS", "Board", "BoardError", "find_board"]
+__all__ = ["BOARDS", "CHIPS", "Board", "BoardError", "find_board", "find_chip"]
 
 #: Every board, in the order of `nomul boards`.
 BOARDS: tuple[Board, ...] = (Ulx3s85f(), Ulx3s25f(), OrangeCrab())
+
+#: Every process that there are chips for: designs that nobody can load, but have made.
+CHIPS: tuple[IhpSg13g2, ...] = (IhpSg13g2(),)
 
 
 def find_board(name: str) -> Board:
@@ -21,4 +25,21 @@ def find_board(name: str) -> Board:
     for board in BOARDS:
         if board.name == name:
             return board
+    if name in [chip.name for chip in CHIPS]:
+        raise BoardError(f"{name} is no board but a process for chips: `nomul generate --board {name}` writes the "
+                         "design, and `nomul bench chip` measures it")
     raise BoardError(f"unknown board {name!r}; known are {', '.join(board.name for board in BOARDS)}")
+
+
+def find_chip(name: str) -> IhpSg13g2:
+    """The process of this name.
+
+    Raises
+    ------
+    BoardError
+        If there is none; lists those that there are.
+    """
+    for chip in CHIPS:
+        if chip.name == name:
+            return chip
+    raise BoardError(f"unknown process {name!r}; known are {', '.join(chip.name for chip in CHIPS)}")

@@ -6,7 +6,11 @@ from typing import Any
 from amaranth.back import verilog
 from amaranth.lib import wiring
 
-__all__ = ["emit_verilog", "module_name"]
+__all__ = ["emit_verilog", "module_name", "without_initial_values"]
+
+#: A register with an initial value; one that Yosys adds for the sake of simulators has a value without a width.
+_REGISTER = re.compile(r"^( *reg (?:\[[^\]]*\] )?(?:\\\S+ |\w+)) *= *\d+'\w+;$", re.MULTILINE)
+_MEMORY = re.compile(r"^ *initial begin\n(?: *(?:\\\S+ |\w+)\[\d+\] = .*;\n)* *end\n", re.MULTILINE)
 
 
 def module_name(name: str) -> str:
@@ -30,3 +34,8 @@ def emit_verilog(component: wiring.Component, name: str, platform: Any = None) -
         Chooses the adder primitives: an Amaranth platform or `nomul.hdl.fabric.FabricPlatform`. None: generic Verilog.
     """
     return verilog.convert(component, name=name, platform=platform, emit_src=False, strip_internal_attrs=True)
+
+
+def without_initial_values(verilog: str) -> str:
+    """Verilog of `emit_verilog` whose registers and memories hold anything when power comes, as those of a chip do."""
+    return _MEMORY.sub("", _REGISTER.sub(r"\1;", verilog))

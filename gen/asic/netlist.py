@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nomul.gen.asic.cells import Cell, Pin, Register
 from nomul.gen.asic.errors import AsicError
@@ -49,6 +49,8 @@ class Netlist:
         The flip-flops.
     logic : list of Instance
         All other cells, each behind those that drive it.
+    names : dict of int to str
+        What nets are called in the design, as far as that is known.
     """
 
     inputs: dict[str, tuple[int, ...]]
@@ -56,6 +58,7 @@ class Netlist:
     clock: int | None
     registers: list[FlipFlop]
     logic: list[Instance]
+    names: dict[int, str] = field(default_factory=dict)
 
     @property
     def instances(self) -> list[Instance]:
@@ -107,12 +110,24 @@ def read_netlist(text: str, top: str, library: Library) -> Netlist:
     if clock is not None and len(inputs) == len(ports["input"]):
         raise AsicError(f"{top}: the flip-flops' clock must be an input of the design; gated clocks are not measured")
     known = {0, 1}.union(*inputs.values(), *(instance.nets.values() for instance in registers))
-    return Netlist(inputs, ports["output"], clock, registers, _ordered(logic, known, top))
+    return Netlist(inputs, ports["output"], clock, registers, _ordered(logic, known, top), _names(module))
 
 
 def _net(bit: int | str) -> int:
     """Yosys numbers nets from 2 and writes constants as text; undefined is as good as 0."""
     return bit if isinstance(bit, int) else int(bit == "1")
+
+
+def _names(module: dict) -> dict[int, str]:
+    """The design's own names of nets, not those that tools made up; of several the one nearest the top."""
+    names: dict[int, str] = {}
+    for name, net in module.get("netnames", {}).items():
+        if not net["hide_name"]:
+            for index, bit in enumerate(net["bits"]):
+                text = name if len(net["bits"]) == 1 else f"{name}[{index}]"
+                if isinstance(bit, int):
+                    names[bit] = min(text, names.get(bit, text), key=lambda each: (each.count("."), each))
+    return names
 
 
 def _counter(module: dict) -> Iterator[int]:

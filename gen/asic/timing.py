@@ -18,6 +18,7 @@ CLOCK_SLEW = 0.05
 
 _IDEAL = -1         # the clock of the flip-flops at the inputs: a net of no netlist
 _Edges = dict[bool, float]      # by whether the net rises
+_Edge = tuple[int, bool]        # a net, and whether it rises
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,15 @@ class Timing:
         Time through an instance from a pin to a pin, ns, mean of rise and fall.
     launch : dict of int to float
         When the nets of inputs and flip-flops switch after the clock's edge, ns, mean of rise and fall.
+    path : list of (int, float)
+        The longest path: its nets, and when each switches after the clock's edge, ns.
     """
 
     delay: float
     slews: dict[int, float]
     delays: dict[tuple[str, str, str], float]
     launch: dict[int, float]
+    path: list[tuple[int, float]]
 
 
 def loads(netlist: Netlist) -> Mapping[int, float]:
@@ -69,9 +73,12 @@ def time(netlist: Netlist, library: Library) -> Timing:
     arrival: dict[int, _Edges] = defaultdict(dict)
     slew: dict[int, _Edges] = defaultdict(dict)
     delays: dict[tuple[str, str, str], float] = {}
+    before: dict[_Edge, _Edge] = {}
 
-    def reach(net: int, rises: bool, at: float, transition: float) -> None:
-        arrival[net][rises] = max(at, arrival[net].get(rises, -inf))
+    def reach(edge: _Edge, at: float, transition: float, source: _Edge) -> None:
+        net, rises = edge
+        if at > arrival[net].get(rises, -inf):
+            arrival[net][rises], before[edge] = at, source
         slew[net][rises] = max(transition, slew[net].get(rises, 0.0))
 
     def through(pin: Pin, arc: Arc, source: int, target: int) -> list[float]:
@@ -81,8 +88,8 @@ def time(netlist: Netlist, library: Library) -> Timing:
             if source_rises in arrival[source] and rises in arc.slew:
                 transition = slew[source][source_rises]
                 taken.append(arc.delay[rises](transition, load[target]))
-                reach(target, rises, arrival[source][source_rises] + taken[-1],
-                      max(arc.slew[rises](transition, load[target]), 0.0))
+                reach((target, rises), arrival[source][source_rises] + taken[-1],
+                      max(arc.slew[rises](transition, load[target]), 0.0), (source, source_rises))
         return taken
 
     for net in (_IDEAL, netlist.clock):
@@ -109,9 +116,15 @@ def time(netlist: Netlist, library: Library) -> Timing:
                 if arc.kind == "combinational":
                     taken[arc.source] += through(pin, arc, instance.nets[arc.source], net)
             delays.update({(instance.name, source, pin.name): _mean(times) for source, times in taken.items()})
-    ends = [at for nets in netlist.outputs.values() for net in nets for at in arrival[net].values()]
-    ends += [at for register in netlist.registers for at in _setups(register, arrival, slew)]
-    return Timing(max(ends, default=0.0), {net: _mean(edges.values()) for net, edges in slew.items()}, delays, launch)
+    ends = [(at, (net, rises)) for nets in netlist.outputs.values() for net in nets
+            for rises, at in arrival[net].items()]
+    ends += [end for register in netlist.registers for end in _setups(register, arrival, slew)]
+    delay, edge = max(ends, default=(0.0, None))
+    path: list[tuple[int, float]] = []
+    while edge in before:
+        path.append((edge[0], arrival[edge[0]][edge[1]]))
+        edge = before[edge]
+    return Timing(delay, {net: _mean(edges.values()) for net, edges in slew.items()}, delays, launch, path[::-1])
 
 
 def _launching(library: Library) -> tuple[Pin, Arc] | None:
@@ -121,9 +134,10 @@ def _launching(library: Library) -> tuple[Pin, Arc] | None:
                  if arc.kind == "rising_edge"), None)
 
 
-def _setups(instance: Instance, arrival: Mapping[int, _Edges], slew: Mapping[int, _Edges]) -> list[float]:
+def _setups(instance: Instance, arrival: Mapping[int, _Edges],
+            slew: Mapping[int, _Edges]) -> list[tuple[float, _Edge]]:
     """When the clock may come at the earliest, for each edge of a flip-flop's data."""
-    return [at + arc.delay[rises](slew[net][rises], CLOCK_SLEW)
+    return [(at + arc.delay[rises](slew[net][rises], CLOCK_SLEW), (net, rises))
             for pin, net in instance.inputs() for arc in pin.arcs if arc.kind == "setup_rising"
             for rises, at in arrival[net].items() if rises in arc.delay]
 

@@ -67,7 +67,7 @@ class IhpSg13g2:
                              f"which would be {area:.1f} mm² of flip-flops on {self.name}, where {_LARGEST:g} mm² are "
                              f"allowed; the largest has {depth} words of {bits} bits: take smaller memories, as preset "
                              f"{self.preset} does")
-        ports = [port for port in ports_of(block) if port["name"] != "rst"]
+        ports = ports_of(block)[2:]         # the block has its clock and reset itself
         inputs, outputs = ([port["name"] for port in ports if port["direction"] == direction
                             and port["name"] not in ("clk", "rst_n")] for direction in ("input", "output"))
         files = {

@@ -10,7 +10,6 @@ from amaranth.lib.wiring import In, Out
 
 from nomul.gen.verilog import emit_verilog, module_name, with_initial_values, without_initial_values
 
-
 TABLE = random.Random(7).sample(range(256), 16)
 
 

@@ -14,7 +14,7 @@ def _configure(parser: ArgumentParser) -> None:
 
 
 def _run(arguments: Namespace) -> int:
-    from nomul.boards import BOARDS
+    from nomul.boards import BOARDS, CHIPS
 
     if arguments.json:
         check_output(arguments.json)
@@ -22,12 +22,17 @@ def _run(arguments: Namespace) -> int:
                  f"{board.clock_hz / 1e6:g}", f"{board.baud:,}", board.link, board.programming) for board in BOARDS],
                ("board", "chip", "look-up tables", "block RAMs", "preset", "clock, MHz", "baud rate", "link",
                 "to load"))
+    show_table([(chip.name, chip.chip, chip.preset, f"{chip.clock_hz / 1e6:g}", chip.link, chip.toolchain)
+                for chip in CHIPS], ("chip", "process", "preset", "clock, MHz", "link", "tools"))
     if arguments.json:
         write_json(arguments.json, {"boards": [
             {"name": board.name, "summary": board.summary, "chip": board.chip, "toolchain": board.toolchain,
              "resources": dict(board.resources), "clock_mhz": board.clock_hz / 1e6, "link": board.link,
              "baud": board.baud, "preset": board.preset, "bitstream": board.bitstream,
-             "programming": board.programming} for board in BOARDS]})
+             "programming": board.programming} for board in BOARDS], "chips": [
+            {"name": chip.name, "summary": chip.summary, "chip": chip.chip, "toolchain": chip.toolchain,
+             "clock_mhz": chip.clock_hz / 1e6, "link": chip.link, "preset": chip.preset, "bitstream": False}
+            for chip in CHIPS]})
         say(arguments.json)
     return 0
 

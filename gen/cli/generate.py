@@ -11,8 +11,9 @@ __all__ = ["COMMAND"]
 
 def _configure(parser: ArgumentParser) -> None:
     add_config(parser)
-    parser.add_argument("--board", metavar="NAME", help="make the design of a board, with its pins (`nomul boards` "
-                                                        "lists them); without, the ports are byte streams")
+    parser.add_argument("--board", metavar="NAME", help="make the design of a board, with its pins, or of a chip "
+                                                        "(`nomul boards` lists them); without, the ports are byte "
+                                                        "streams")
     parser.add_argument("--fabric", default="generic", metavar="NAME",
                         help="without a board: the FPGA family whose adder cells to use, of generic (any tool; the "
                              "default), ecp5, ice40, ice40up, gowin, xilinx and asic")
@@ -36,9 +37,9 @@ def _run(arguments: Namespace) -> int:
 def _board(name: str | None) -> Any:
     if name is None:
         return None
-    from nomul.boards import find_board
+    from nomul.boards import CHIPS, find_board, find_chip
 
-    return find_board(name)
+    return find_chip(name) if name in [chip.name for chip in CHIPS] else find_board(name)
 
 
 COMMAND = Command("generate", "write the Verilog, manifest and register map of an accelerator",

@@ -69,6 +69,7 @@ def synthesis(top: str, clock_hz: int, sources: Sequence[str]) -> str:
         "dfflibmap -liberty cells.lib",
         "opt",
         f"abc -liberty cells.lib -constr abc.sdc -D {picoseconds}",
+        "splitnets",            # so that no net is another name of a part of a bus, which OpenSTA cannot read
         "opt_clean -purge",
         f"write_verilog -noattr -noexpr {top}.netlist.v",
         f"write_json {top}.json",
@@ -110,6 +111,14 @@ library (wires) {{
   voltage_unit : "1V";
   current_unit : "1uA";
   capacitive_load_unit (1, pf);
+  input_threshold_pct_rise : 50;
+  input_threshold_pct_fall : 50;
+  output_threshold_pct_rise : 50;
+  output_threshold_pct_fall : 50;
+  slew_lower_threshold_pct_rise : 20;
+  slew_lower_threshold_pct_fall : 20;
+  slew_upper_threshold_pct_rise : 80;
+  slew_upper_threshold_pct_fall : 80;
   wire_load ("pins") {{
     resistance : 0;
     capacitance : {femtofarads / 1000:g};

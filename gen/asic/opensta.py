@@ -32,14 +32,14 @@ def slack(program: str, script: str, folder: Path) -> float:
     Raises
     ------
     AsicError
-        If there is no such line; says what was printed last.
+        If there is no such line, or there are errors; says the first.
     """
     done = subprocess.run([program, script], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           errors="replace")
     printed = done.stdout + done.stderr
     (folder / "sta.log").write_text(printed, encoding="utf-8")
-    found = _SLACK.search(printed)
-    if found is None:
-        said = next((line for line in printed.splitlines() if "Error" in line), printed.strip().rpartition("\n")[2])
-        raise AsicError(f"OpenSTA gave no slack for {script}: {said or 'no message'}; see {folder / 'sta.log'}")
+    found, errors = _SLACK.search(printed), [line for line in printed.splitlines() if line.startswith("Error")]
+    if found is None or errors:
+        said = (errors or [printed.strip().rpartition("\n")[2] or "it printed nothing"])[0]
+        raise AsicError(f"OpenSTA cannot time {script}: {said}; see {folder / 'sta.log'}")
     return float(found[1])

@@ -1,10 +1,14 @@
 """`nomul boards`: which boards there are, and what is known of them."""
 
 from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
 from nomul.gen.cli.command import Command
 from nomul.gen.cli.files import check_output, write_json
 from nomul.gen.cli.screen import say, show_table
+
+if TYPE_CHECKING:
+    from nomul.boards import Board
 
 __all__ = ["COMMAND"]
 
@@ -19,9 +23,10 @@ def _run(arguments: Namespace) -> int:
     if arguments.json:
         check_output(arguments.json)
     show_table([(board.name, board.chip, board.resources["luts"], board.resources["memories"], board.preset,
-                 f"{board.clock_hz / 1e6:g}", f"{board.baud:,}", board.link, board.programming) for board in BOARDS],
-               ("board", "chip", "look-up tables", "block RAMs", "preset", "clock, MHz", "baud rate", "link",
-                "to load"))
+                 _array(board), f"{board.clock_hz / 1e6:g}", f"{board.baud:,}", board.link, board.programming)
+                for board in BOARDS],
+               ("board", "chip", "look-up tables", "block RAMs", "preset", "which is", "clock, MHz", "baud rate",
+                "link", "to load"))
     show_table([(chip.name, chip.chip, chip.preset, f"{chip.clock_hz / 1e6:g}", chip.link, chip.toolchain)
                 for chip in CHIPS], ("chip", "process", "preset", "clock, MHz", "link", "tools"))
     if arguments.json:
@@ -35,6 +40,14 @@ def _run(arguments: Namespace) -> int:
             for chip in CHIPS]})
         say(arguments.json)
     return 0
+
+
+def _array(board: "Board") -> str:
+    """What fits, in a few words."""
+    from nomul.gen.presets import load_config
+
+    config = load_config(board.preset)
+    return f"{config.lanes}×{config.columns} {' '.join(config.operators)}"
 
 
 COMMAND = Command("boards", "list the boards that `nomul generate` and `nomul build` know",

@@ -27,6 +27,7 @@ def _run(arguments: Namespace) -> int:
     from nomul.gen.emit import generate
     from nomul.gen.presets import load_config
     from nomul.gen.synth.build import build
+    from nomul.gen.synth.estimate import expected_luts, plausible
     from nomul.gen.verilog import module_name
 
     board = find_board(arguments.board)
@@ -41,12 +42,18 @@ def _run(arguments: Namespace) -> int:
         result = build(board, top, files, progress=say)
     bitstream, *logs = [copy_file(path, arguments.output)
                         for path in (result.bitstream, *sorted(result.bitstream.parent.glob("*.log")))]
-    show_table(_rows(result))
+    expected = expected_luts(config, board.family.name)
+    used = result.resources["luts"]["used"]
+    sane = plausible(used, expected)
+    show_table([*_rows(result), ("expected", f"some {expected} look-up tables for this configuration")])
+    if not sane:
+        say(f"warning: {used} look-up tables are not of the order of the expected {expected}; compare with "
+            "`nomul bench array` before you believe either")
     for path in (bitstream, *logs):
         say(str(path))
     if arguments.json:
         write_json(arguments.json, {**result.to_dict(), "config": config.name, "config_hash": config.hash,
-                                    "bitstream": str(bitstream)})
+                                    "expected_luts": expected, "plausible": sane, "bitstream": str(bitstream)})
         say(arguments.json)
     say(f"to load it: {board.programming.replace(f'TOP{bitstream.suffix}', str(bitstream))}")
     return 0

@@ -10,7 +10,16 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -66,12 +75,11 @@ def progress(description: str, unit: str = "") -> Iterator[ProgressCallback]:
 
 @contextmanager
 def working(description: str) -> Iterator[None]:
-    """A spinner, for work that cannot say how far it is."""
+    """A spinner and the time that has passed, for work that cannot say how far it is."""
     console = Console(stderr=True)
-    if console.is_terminal:
-        with console.status(description):
-            yield
-    else:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as spinner:
+        spinner.add_task(description, total=None)
         yield
 
 

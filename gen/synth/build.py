@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from nomul.gen.spec.errors import NomulError
 from nomul.gen.synth.cache import cache_folder, kept
 from nomul.gen.synth.family import Family
 from nomul.gen.synth.paths import slowest_path
@@ -19,7 +18,7 @@ __all__ = ["Build", "BuildError", "build"]
 _WHAT = {"yosys": "synthesis", "nextpnr": "place and route, which takes minutes"}
 
 
-class BuildError(NomulError):
+class BuildError(ToolError):
     """A design that does not fit on its board, or is too slow for the board's clock."""
 
 
@@ -112,15 +111,16 @@ def build(board: Design, top: str, files: Mapping[str, str], *, cache: Path | No
                 run_tool(step.tool, step.arguments, folder, step.outputs, log=log, progress=progress)
             except ToolError:
                 if step.tool == board.family.place and (folder / log).exists():
-                    _refuse(board, overfull((folder / log).read_text(encoding="utf-8"), board.family))
+                    _refuse(board, overfull((folder / log).read_text(encoding="utf-8"), board.family), folder)
                 raise
             if step.tool == "yosys":
-                _refuse(board, too_much(count_netlist(folder / f"{top}.json", top, board.family), board.resources))
+                counted = count_netlist(folder / f"{top}.json", top, board.family)
+                _refuse(board, too_much(counted, board.resources), folder)
 
     key = ["build", *(f"{step} {tool_version(step.tool)}" for step in steps), *map(str, sorted(files.items()))]
     folder = kept(cache or cache_folder(), key, make)
     counted = count_netlist(folder / f"{top}.json", top, board.family)
-    _refuse(board, too_much(counted, board.resources))
+    _refuse(board, too_much(counted, board.resources), folder)
     report = json.loads((folder / f"{top}.report").read_text(encoding="utf-8"))
     path, constraint = slowest_path(report), board.clock_hz / 1e6
     if path is None:
@@ -133,8 +133,8 @@ def build(board: Design, top: str, files: Mapping[str, str], *, cache: Path | No
                  path.steps, path.modules, folder / steps[-1].outputs[0])
 
 
-def _refuse(board: Design, excess: str | None) -> None:
+def _refuse(board: Design, excess: str | None, folder: Path) -> None:
     """Before minutes of place and route, or of another try."""
     if excess is not None:
         raise BuildError(f"the design takes {excess} on board {board.name}: take a configuration with fewer lanes, "
-                         "columns, operators or requantizers, or smaller memories")
+                         f"columns, operators or requantizers, or smaller memories; logs are in {folder}")

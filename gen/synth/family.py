@@ -94,7 +94,7 @@ _ICE40 = Family(
               "dsps": ("ICESTORM_DSP",)})
 
 _GOWIN = Family(
-    "gowin", "synth_gowin -nodsp",
+    "gowin", "synth_gowin -nodsp -nowidelut",
     cells={"LUT[1-4]": ("luts", 1), "ALU": ("luts", 1), "RAM16SDP4": ("luts", 4), "RAM16S*": ("luts", 4),
            "DFF*": ("ffs", 1), "SP": ("memories", 1), "SPX9": ("memories", 1), "SDP*": ("memories", 1),
            "DP*": ("memories", 1), "pROM*": ("memories", 1), "MULT*": ("dsps", 1), "PADD*": ("dsps", 1)},

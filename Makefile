@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 VENV   := .venv
 BIN    := $(VENV)/bin
 TORCH  := torch==2.13.0
-BOARDS := ulx3s-25f orangecrab-r0-2 ulx3s-85f
+BOARDS := ulx3s-25f orangecrab-r0-2 ulx3s-85f hx8k-evn
 
 .PHONY: demo test lint docs bench bitstreams clean
 .DELETE_ON_ERROR:

@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out, connect
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.errors import NomulError
 from nomul.gen.spec.program import DESCRIPTOR_WORDS
+from nomul.gen.synth.estimate import array_luts
 from nomul.gen.synth.family import KINDS, Family
 from nomul.hdl.accelerator import Accelerator
 from nomul.hdl.uart import UartReceiver, UartTransmitter
@@ -132,7 +133,12 @@ class Board(ABC):
         return {"name": self.name, "summary": self.summary, "clock_hz": self.clock_hz, "baud": self.baud}
 
     def check(self, config: Config) -> None:
-        """Raises `BoardError` if the memories of `config` do not fit; says what there is and what it would take."""
+        """Raises `BoardError` if memories or array of `config` cannot fit; says what there is and what it takes."""
+        array = array_luts(config, self.family.name)
+        if array > self.resources["luts"]:
+            raise BoardError(f"configuration {config.name!r}: its {config.lanes}×{config.columns} processing elements "
+                             f"alone take some {array} {KINDS['luts']}, board {self.name} has "
+                             f"{self.resources['luts']}: take fewer lanes, columns or operators")
         rams = self.family.block_rams
         needed = {"memories": {
             "weight_words": rams(config.weight_word_bits, config.weight_words),

@@ -8,7 +8,6 @@ from nomul.boards import BOARDS, BoardError, find_board
 from nomul.gen.cli import main
 from nomul.gen.emit import generate
 from nomul.gen.presets import load_config
-from nomul.gen.synth.family import FAMILIES
 
 from .hardware import small_config
 
@@ -66,12 +65,6 @@ def test_same_configuration_gives_the_same_bytes(folder, tmp_path):
         assert path.read_bytes() == (tmp_path / path.name).read_bytes()
 
 
-def test_block_rams_by_hand():
-    # The last one: 15 blocks of 9 bits side by side, 8 of 2048 words one after the other.
-    block_rams = FAMILIES["ecp5"].block_rams
-    assert [block_rams(36, 512), block_rams(37, 512), block_rams(1, 16384), block_rams(128, 16384)] == [1, 2, 1, 120]
-
-
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
 def test_memories_of_the_boards_preset_fit(board):
     board.check(load_config(board.preset))
@@ -84,16 +77,35 @@ def test_a_larger_memory_is_refused(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+def test_a_larger_array_is_refused():
+    # 47.3 look-up tables for each of 4096 shift PEs, by the table of docs/arrays.md.
+    with pytest.raises(BoardError, match=r"its 64×64 processing elements alone take some 193741 look-up tables, board "
+                                         r"ulx3s-25f has 24288: take fewer lanes"):
+        find_board("ulx3s-25f").check(small_config(lanes=64, columns=64, operators=("shift",), frame_bytes=128))
+
+
+def test_pins_of_the_hx8k_board(tmp_path):
+    generate(small_config(name="soc", weight_words=64), tmp_path, find_board("hx8k-evn"))
+    # Lattice EB85, iCE40HX-8K breakout board: the oscillator at J3, the FTDI chip's TXD at B10 and RXD at B12.
+    lines = set((tmp_path / "soc.pcf").read_text().splitlines())
+    assert {"set_io clk12_0__io J3", "set_io uart_0__rx__io B10", "set_io uart_0__tx__io B12",
+            "set_frequency clk12_0__io 12.0"} <= lines
+    assert len([line for line in lines if line.startswith("set_io")]) == 3
+    script = (tmp_path / "build_soc.sh").read_text()
+    assert '"$NEXTPNR_ICE40" --hx8k --package ct256 --pcf soc.pcf --asc soc.asc --json soc.json' in script
+    assert '"$ICEPACK" soc.asc soc.bin' in script
+
+
 def test_boards_on_the_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["boards", "--json", "boards.json"]) == 0
     out = capsys.readouterr().out
     written = json.loads((tmp_path / "boards.json").read_text())["boards"]
-    assert [entry["name"] for entry in written] == ["ulx3s-85f", "ulx3s-25f", "orangecrab-r0-2"]
+    assert {"ulx3s-85f", "ulx3s-25f", "orangecrab-r0-2", "hx8k-evn"} <= {entry["name"] for entry in written}
     for entry, board in zip(written, BOARDS, strict=True):
         assert board.name in out
         assert (entry["chip"], entry["clock_mhz"], entry["link"], entry["preset"], entry["bitstream"]) == (
-            board.chip, board.clock_hz / 1e6, board.link, board.preset, True)
+            board.chip, board.clock_hz / 1e6, board.link, board.preset, board.bitstream)
 
 
 def test_unknown_board_lists_the_boards():

@@ -2,6 +2,9 @@
 
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -66,7 +69,9 @@ def test_a_bitstream_and_what_is_known_of_it(cache):
     assert result.path_modules[0][1] == pytest.approx(1e3 / result.fmax_mhz, abs=0.1)
     logs = {path.name for path in result.bitstream.parent.glob("*.log")}
     assert logs == {"yosys.log", "nextpnr-ecp5.log", "ecppack.log"}
-    assert [line.split(":")[0] for line in told if "first time" not in line] == ["yosys", "nextpnr-ecp5", "ecppack"]
+    assert [line for line in told if "first time" not in line] == [
+        "yosys: synthesis", "nextpnr-ecp5: place and route, which takes minutes", "nextpnr-ecp5: placement",
+        "nextpnr-ecp5: refined placement", "nextpnr-ecp5: routing", "ecppack: bitstream"]
 
     told.clear()
     assert build(Blinker(), "blink", Blinker().files(), cache=cache, progress=told.append) == result
@@ -127,9 +132,39 @@ def test_on_the_command_line(cache, tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "other" / "tiny.bit").exists()
 
 
-def test_steps_of_the_boards_end_in_a_bitstream():
-    for name in ("ulx3s-85f", "ulx3s-25f", "orangecrab-r0-2"):
-        steps = find_board(name).steps("top")
-        assert [step.tool for step in steps] == ["yosys", "nextpnr-ecp5", "ecppack"]
-        assert steps[-1].outputs == ("top.bit",)
-        assert all(isinstance(step, Step) for step in steps)
+@pytest.mark.parametrize("board", [board for board in boards.BOARDS if board.bitstream], ids=lambda board: board.name)
+def test_steps_of_the_boards_end_in_a_bitstream(board):
+    steps = board.steps("top")
+    assert [step.tool for step in steps][:2] == ["yosys", board.family.place]
+    assert steps[-1].outputs == (f"top.{board.family.suffix}",)
+    assert all(isinstance(step, Step) for step in steps)
+
+
+#: Builds the small design for a board, without its clock's constraint.
+PROCESS = """
+import sys
+from pathlib import Path
+from nomul.boards import find_board
+from nomul.gen.synth.build import build
+
+board = find_board(sys.argv[1])
+pins = {"ecp5": "lpf", "ice40": "pcf"}[board.family.name]
+files = {"blink.v": sys.argv[3], "blink.ys": f"read_verilog blink.v\\nsynth_{board.family.name} -top blink\\n"
+         "write_json blink.json\\n", f"blink.{pins}": sys.argv[4]}
+print(build(board, "blink", files, cache=Path(sys.argv[2])).bitstream)
+"""
+
+
+def test_builds_side_by_side_do_not_collide(tmp_path):
+    pins = {"ulx3s-25f": PINS.format(mhz=25), "hx8k-evn": "set_io clk J3\nset_io led C3\n"}
+    started = [subprocess.Popen([sys.executable, "-c", PROCESS, board, str(tmp_path), VERILOG, pins[board]],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+               for board in ("ulx3s-25f", "ulx3s-25f", "hx8k-evn")]
+    outputs = [process.communicate() for process in started]
+    assert [errors for _, errors in outputs] == [""] * 3
+    assert [process.returncode for process in started] == [0] * 3
+    first, second, other = (Path(out.strip()) for out, _ in outputs)
+    assert first == second != other
+    assert {path.name for path in tmp_path.iterdir()} == {first.parent.name, other.parent.name}
+    assert first.read_bytes()[:2] == b"\xff\x00"
+    assert other.read_bytes()[:8] == b"\xff\x00\x00\xff\x7e\xaa\x99\x7e"

@@ -21,7 +21,7 @@ _VERILATE = ("--cc", "--exe", "--prefix", "Vdut", "-Mdir", ".", "-Wno-lint", "-W
              "-CFLAGS", "-fPIC", "-LDFLAGS", "-shared -s", "-o", "model.so")
 _MAKE = ("OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
 _DECLARATION = re.compile(r"^\s*VL_(IN|OUT)(?:8|16|64|W)?\(&(\w+),(\d+),(\d+)", re.MULTILINE)
-_CLOCKS = ("clk", "clock")
+_CLOCKS = ("clk", "clock", "aclk")
 
 
 def _call(command: list[str], folder: Path, environment: dict[str, str], what: str) -> None:
@@ -53,7 +53,7 @@ def build(verilog: str, top: str, folder: str | Path | None = None, *, optimize:
     verilog : str
         Verilog text, complete.
     top : str
-        Name of the top module; its clock, if any, is the input called ``clk`` or ``clock``.
+        Name of the top module; its clock, if any, is the input called ``clk``, ``clock`` or ``aclk``.
     folder : path, optional
         Where the libraries are kept; by default ``verilated`` in `toolchain.cache_folder`.
     optimize : int

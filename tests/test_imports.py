@@ -23,7 +23,7 @@ RULES = (
     ("gen/", {"numpy", *AMARANTH}, {"nomul.gen", "nomul.hdl"}),
     ("hdl/", {"numpy", *AMARANTH}, {"nomul.hdl", "nomul.gen.spec"}),
     ("sw/l1_triton.py", {"torch", "triton"}, {"nomul.sw"}),
-    ("sw/driver/", {"numpy", "serial"}, {"nomul.sw", "nomul.gen.spec", "nomul.gen.presets"}),
+    ("sw/driver/", {"numpy", "serial", "pynq"}, {"nomul.sw", "nomul.gen.spec", "nomul.gen.presets"}),
     ("sw/", {"numpy", "safetensors", "rich", *TRAINING}, {"nomul.sw", "nomul.gen.spec", "nomul.gen.presets"}),
     ("cosim/", {"numpy", *AMARANTH, *SIMULATION},
      {"nomul.cosim", "nomul.gen", "nomul.hdl", "nomul.sw", "nomul.boards"}),

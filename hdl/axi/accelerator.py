@@ -13,6 +13,13 @@ from nomul.hdl.core import Core
 __all__ = ["AxiAccelerator", "AxiTop"]
 
 
+def _buses(width: int) -> dict:
+    return {
+        "s_axi": In(AxiLite()), "s_axis_data": In(AxiStream(width)), "s_axis_weights": In(AxiStream(width)),
+        "m_axis_results": Out(AxiStream(width)),
+    }
+
+
 class AxiAccelerator(wiring.Component):
     """The core behind AXI, in clock domain `sync`; `nomul.gen.spec.axi` says what goes over each bus.
 
@@ -40,10 +47,7 @@ class AxiAccelerator(wiring.Component):
 
     def __init__(self, config: Config, width: int):
         self._config, self._width = config, width
-        super().__init__({
-            "s_axi": In(AxiLite()), "s_axis_data": In(AxiStream(width)), "s_axis_weights": In(AxiStream(width)),
-            "m_axis_results": Out(AxiStream(width)),
-        })
+        super().__init__(_buses(width))
 
     def elaborate(self, platform):
         m = Module()
@@ -83,20 +87,23 @@ class AxiTop(wiring.Component):
     """
 
     def __init__(self, config: Config, width: int):
-        self._accelerator = AxiAccelerator(config, width)
-        flat = self._accelerator.signature.flatten(self._accelerator)
-        self._ports = {"_".join(map(str, path)): (member, value) for path, member, value in flat}
+        self._config, self._width = config, width
         super().__init__({
             "aclk": In(1), "aresetn": In(1),
-            **{name: (In if member.flow is In else Out)(member.shape) for name, (member, _) in self._ports.items()},
+            **{"_".join(path): (In if member.flow is In else Out)(member.shape)
+               for path, member in self._flat(wiring.Signature(_buses(width)).create())},
         })
 
     def elaborate(self, platform):
         m = Module()
         m.domains.sync = sync = ClockDomain("sync")
-        m.submodules.accelerator = self._accelerator
+        m.submodules.accelerator = accelerator = AxiAccelerator(self._config, self._width)
         m.d.comb += [sync.clk.eq(self.aclk), sync.rst.eq(~self.aresetn)]
-        for name, (member, inner) in self._ports.items():
-            outer = getattr(self, name)
+        for path, member in self._flat(accelerator):
+            outer, inner = getattr(self, "_".join(path)), getattr(getattr(accelerator, path[0]), path[1])
             m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
         return m
+
+    @staticmethod
+    def _flat(interface) -> list:
+        return [(path, member) for path, member, _ in interface.signature.flatten(interface)]

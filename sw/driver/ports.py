@@ -17,7 +17,7 @@ __all__ = ["BAUD_RATES", "PROVIDERS", "open_board", "open_boards"]
 #: What opens ports that are no serial ports: module and function by the first part of the port's name. The function
 #: takes the rest behind the colon ("" without one) and the options of `open_board`, and returns a board. Modules are
 #: imported when such a port is asked for, so that the driver itself needs none of them.
-PROVIDERS = {"virtual": "nomul.cosim.virtual_port:open_virtual"}
+PROVIDERS = {"virtual": "nomul.cosim.virtual_port:open_virtual", "pynq": "nomul.sw.driver.pynq_port:open_pynq"}
 
 #: Rates at which a board may answer, the most likely first.
 BAUD_RATES = (1_000_000, 3_000_000, 2_000_000, 115_200)
@@ -32,7 +32,7 @@ def open_board(port: str, baud: int | None = None, *, config: Config | None = No
     ----------
     port : str
         A serial port such as /dev/ttyUSB0 or COM3; "virtual:BOARD" is a simulated one (`nomul boards` lists them), and
-        "virtual" one of `config`, or a small one.
+        "virtual" one of `config`, or a small one; "pynq:FILE.bit" is an AXI peripheral on the chip that this runs on.
     baud : int, optional
         Of a serial port; by default the first of `BAUD_RATES` at which the board answers.
     config : Config, optional

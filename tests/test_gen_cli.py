@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from nomul.boards import BOARDS
+from nomul.boards import BOARDS, CHIPS
 from nomul.cosim.differences import differing_bits
 from nomul.cosim.virtual_board import VirtualBoard
 from nomul.gen.cli import main
@@ -176,7 +176,8 @@ def test_reader_that_closes_the_pipe_gets_no_traceback():
 def test_boards_lists_every_board_that_generate_takes(capsys):
     assert main(["boards"]) == 0
     lines = capsys.readouterr().out.splitlines()[1:]
-    assert [line.split()[0] for line in lines] == [board.name for board in BOARDS]
+    assert [line.split()[0] for line in lines] == [*(board.name for board in BOARDS), "chip",
+                                                   *(chip.name for chip in CHIPS)]
 
 
 # Inspecting. ------------------------------------------------------------------------------------------------

@@ -50,9 +50,10 @@ def _presets() -> str:
 def _descriptor() -> str:
     rows, bit = [], 0
     for field in program.FIELDS:
-        rows.append((bit, field.bits, "yes" if field.signed else "", f"`{field.name}`", field.meaning))
+        stored = "signed" if field.signed else "less one" if field.less_one else ""
+        rows.append((bit, field.bits, stored, f"`{field.name}`", field.meaning))
         bit += field.bits
-    return _table(["bit", "bits", "signed", "field", "meaning"], rows)
+    return _table(["bit", "bits", "stored", "field", "meaning"], rows)
 
 
 def _regions() -> str:

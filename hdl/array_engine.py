@@ -8,7 +8,7 @@ from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import ADDRESS_BITS, RESULT_BITS
 from nomul.hdl.accumulator import BlockAccumulator
 from nomul.hdl.array import ProcessingArray
-from nomul.hdl.descriptor import DESCRIPTOR
+from nomul.hdl.descriptor import DESCRIPTOR, Layer
 from nomul.hdl.drain import Drain
 from nomul.hdl.issuer import ActivationIssuer, issue_tag
 from nomul.hdl.tile import WeightTile
@@ -58,7 +58,7 @@ class ArrayEngine(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        config, layer = self._config, self.descriptor
+        config, layer = self._config, Layer(self.descriptor, self._config)
         m.submodules.loader = loader = TileLoader(config)
         m.submodules.tile = tile = WeightTile(config)
         m.submodules.issuer = issuer = ActivationIssuer(config)
@@ -66,7 +66,7 @@ class ArrayEngine(wiring.Component):
         m.submodules.accumulators = accumulators = BlockAccumulator(config, unsigned(array.sum_bits))
         m.submodules.drain = drain = Drain(config)
         for part in (loader, issuer, drain):
-            m.d.comb += [part.descriptor.eq(layer), part.start.eq(self.start)]
+            m.d.comb += [part.descriptor.eq(self.descriptor), part.start.eq(self.start)]
 
         # Weights: memory → shadow → active.
         m.d.comb += [

@@ -1,12 +1,12 @@
 """Counts the blocks of an ARRAY layer: for each group of output channels, blocks of up to `block` pixels."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
-from nomul.hdl.constants import held, last_of
-from nomul.hdl.descriptor import DESCRIPTOR
+from nomul.hdl.constants import held
+from nomul.hdl.descriptor import DESCRIPTOR, Layer
 from nomul.hdl.loop import Loop
 
 __all__ = ["BlockCounter"]
@@ -18,7 +18,7 @@ class BlockCounter(wiring.Component):
     Parameters
     ----------
     config : Config
-        Gives `block_pixels`.
+        Gives `block_pixels`, and the widths.
 
     Members
     -------
@@ -39,6 +39,7 @@ class BlockCounter(wiring.Component):
     """
 
     def __init__(self, config: Config):
+        self._config = config
         super().__init__({
             "descriptor": In(DESCRIPTOR), "first": In(1), "advance": In(1),
             "group": Out(10), "last_pixel": Out(range(config.block_pixels)), "only_pixel": Out(1),
@@ -47,30 +48,32 @@ class BlockCounter(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        pixels, block = self.descriptor.output_pixels, self.descriptor.block
-        groups = Loop(m, self.descriptor.groups, "group")
+        layer = Layer(self.descriptor, self._config)
+        last_pixel, full = layer.last("output_pixels"), layer.last("block")
+        groups, group = Loop(m, layer.last("groups"), "group"), Signal(len(layer.last("groups")))
         # What a layer's first block and its full ones are like.
-        single, last_pixel = held(m, pixels <= block, "single"), last_of(m, pixels, "last_pixel_of_map")
-        full, only = last_of(m, block, "last_pixel_of_block"), held(m, block == 1, "only_pixel_of_block")
-        only_of_map = held(m, pixels == 1, "only_pixel_of_map")
-        more, twice = held(m, block + 1, "block_and_one"), held(m, block << 1, "two_blocks")
-        # Of the current block: pixels of the map that are left, those of the block included. All that there is to know
-        # of a block is found while it becomes the current one, in the time of one sum or comparison.
-        remaining = Signal(20)
+        single = held(m, last_pixel <= full, "single")
+        only, only_of_map = held(m, full == 0, "only_pixel_of_block"), held(m, last_pixel == 0, "only_pixel_of_map")
+        # Of the current block: pixels of the map that follow its first. All that there is to know of a block is found
+        # while it becomes the current one, in the time of one sum or comparison.
+        width = max(len(last_pixel), len(full))
+        remaining, less_block = Signal(width), Signal(width)
         from_start = self.first | self.group_end
-        ends = Mux(from_start, single, remaining <= twice)
-        less_one = Mux(from_start, last_pixel, remaining - more)
-        only_one = Mux(from_start, only_of_map, remaining == more)
+        # Less the last of a block, and 1.
+        m.d.comb += less_block.eq(remaining + ~Cat(full, Const(0, width - len(full))))
+        ends = Mux(from_start, single, remaining <= Cat(Const(1, 1), full))
+        last = Mux(from_start, last_pixel, less_block)
+        only_one = Mux(from_start, only_of_map, remaining == full + 1)
         with m.If(self.first | self.advance):
             m.d.sync += [
-                remaining.eq(Mux(from_start, pixels, remaining - block)), self.group_end.eq(ends),
-                self.last_pixel.eq(Mux(ends, less_one, full)), self.only_pixel.eq(Mux(ends, only_one, only)),
+                remaining.eq(last), self.group_end.eq(ends),
+                self.last_pixel.eq(Mux(ends, last, full)), self.only_pixel.eq(Mux(ends, only_one, only)),
             ]
         with m.If(self.first):
-            m.d.sync += [self.group.eq(0), *groups.first()]
+            m.d.sync += [group.eq(0), *groups.first()]
         with m.Elif(self.advance & self.group_end):
-            m.d.sync += [self.group.eq(self.group + 1), *groups.next()]
-        m.d.comb += self.last.eq(self.group_end & groups.end)
+            m.d.sync += [group.eq(group + 1), *groups.next()]
+        m.d.comb += [self.group.eq(group), self.last.eq(self.group_end & groups.end)]
         return m
 
     @staticmethod

@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Module, Signal, Value
 
-__all__ = ["held", "last_of"]
+__all__ = ["held"]
 
 
 def held(m: Module, value: Value, name: str) -> Signal:
@@ -13,8 +13,3 @@ def held(m: Module, value: Value, name: str) -> Signal:
     register = Signal(value.shape(), name=name, reset_less=True)
     m.d.sync += register.eq(value)
     return register
-
-
-def last_of(m: Module, count: Value, name: str) -> Signal:
-    """A register with ``count - 1``, the last of so many; see `held`."""
-    return held(m, (count - 1)[:len(count)], name)

@@ -10,6 +10,7 @@ from nomul.gen.spec.registers import INPUT_FIELDS, RUN_BIT, Region
 from nomul.hdl.activity import ActivityCounters
 from nomul.hdl.array_engine import ArrayEngine
 from nomul.hdl.bus import HostBus
+from nomul.hdl.descriptor import Layer
 from nomul.hdl.fabric import FABRICS, fabric_of
 from nomul.hdl.input_packer import InputPacker
 from nomul.hdl.memory import plain_memory
@@ -176,7 +177,7 @@ class Core(wiring.Component):
         connect(m, array.results, results.i)
         m.d.comb += [
             results.i_group.eq(array.results_group), results.clear.eq(sequencer.start), results.run.eq(bus.run),
-            results.count.eq(sequencer.descriptor.channels),
+            results.count.eq(Layer(sequencer.descriptor, config).channels),
             results.finish.eq(sequencer.done), results.cycles.eq(sequencer.cycles),
             results.read_run.eq(bus.result_run), results.read_address.eq(bus.address),
         ]

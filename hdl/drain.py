@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import ADDRESS_BITS, MULTIPLIER_BITS, RESULT_BITS, Destination
 from nomul.hdl.blocks import BlockCounter
-from nomul.hdl.descriptor import DESCRIPTOR
+from nomul.hdl.descriptor import DESCRIPTOR, Layer
 from nomul.hdl.requantizer import Requantizer
 from nomul.hdl.writer import CodeWriter
 
@@ -57,7 +57,7 @@ class Drain(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        config, layer = self._config, self.descriptor
+        config, layer = self._config, Layer(self.descriptor, self._config)
         m.submodules.blocks = blocks = BlockCounter(config)
         m.submodules.writer = writer = CodeWriter(config)
         rows = [Requantizer(config) for _ in range(config.requantizers)]
@@ -69,7 +69,7 @@ class Drain(wiring.Component):
         under_way = Signal(range(2 * config.requantizers + 1))
         send, sent, written = Signal(), Signal(), Signal()
         m.d.comb += [
-            blocks.descriptor.eq(layer), writer.descriptor.eq(layer),
+            blocks.descriptor.eq(self.descriptor), writer.descriptor.eq(self.descriptor),
             self.accumulator_pixel.eq(pixel + sent), self.results_group.eq(blocks.group),
             self.busy.eq(1),
         ]

@@ -1,16 +1,17 @@
 """Packs the windows of an input image into activation words, so that the first layer's taps fill the lanes."""
 
 import numpy as np
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import ADDRESS_BITS
-from nomul.hdl.descriptor import DESCRIPTOR
+from nomul.gen.spec.widths import address_bits
+from nomul.hdl.descriptor import DESCRIPTOR, Layer
 from nomul.hdl.loop import Loop
 from nomul.hdl.memory import plain_memory
-from nomul.hdl.window import COORDINATE_BITS, WindowWalker, outside
+from nomul.hdl.window import WindowWalker, outside
 
 __all__ = ["InputPacker"]
 
@@ -61,7 +62,7 @@ class InputPacker(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        config, windows = self._config, self.windows
+        config, windows = self._config, Layer(self.windows, self._config, image=True)
         m.submodules.image = image = plain_memory(config.activation_bits, config.image_bytes)
         write, read = image.write_port(), image.read_port()
 
@@ -75,25 +76,28 @@ class InputPacker(wiring.Component):
             m.d.sync += received.eq(self.byte_address + 1)
 
         # The next tap: kernel row, kernel column, channel, and its address relative to the window.
-        m.submodules.window = window = WindowWalker()
-        rows, columns = Loop(m, windows.kernel_height, "row"), Loop(m, windows.kernel_width, "column")
-        channels = Loop(m, windows.channel_words, "channel")
-        row, column, offset = Signal(6), Signal(6), Signal(ADDRESS_BITS)
+        m.submodules.window = window = WindowWalker(config, image=True)
+        last_row, last_column = windows.last("kernel_height"), windows.last("kernel_width")
+        rows, columns = Loop(m, last_row, "row"), Loop(m, last_column, "column")
+        channels = Loop(m, windows.last("channel_words"), "channel")
+        row, column, offset = Signal(len(last_row)), Signal(len(last_column)), Signal(windows.address_bits)
         lane, last_lane = Signal(range(config.lanes)), Signal()
         pixel_end, row_end = channels.end, channels.end & columns.end
         window_end = row_end & rows.end
         word_end = window_end | last_lane
-        y, x = Signal(signed(COORDINATE_BITS)), Signal(signed(COORDINATE_BITS))
-        m.d.comb += [window.descriptor.eq(windows), y.eq(window.y + row), x.eq(window.x + column)]
+        y, x = Signal.like(window.y), Signal.like(window.x)
+        m.d.comb += [window.descriptor.eq(self.windows), y.eq(window.y + row), x.eq(window.x + column)]
 
         # The tap that is read as soon as its byte is there, and the one whose byte the memory gives.
         tap = data.StructLayout({"outside": 1, "lane": range(config.lanes), "word_end": 1})
         walking, reading, packing = Signal(), Signal(), Signal()
         asked, given = Signal(tap), Signal(tap)
-        address = Signal(ADDRESS_BITS)
+        address = Signal(windows.address_bits)
         there = asked.outside | self.flush | (address < received)
         go, stall = Signal(), Signal()
+        write_address = Signal(address_bits(config))
         m.d.comb += [
+            self.write_address.eq(write_address),
             stall.eq(self.write_enable & ~self.write_ready), go.eq((~reading | there) & ~stall & ~self.hold),
             read.addr.eq(address), read.en.eq(~stall), window.move.eq(restart | (walking & go & window_end)),
             window.first.eq(restart),
@@ -123,7 +127,7 @@ class InputPacker(wiring.Component):
             m.d.sync += [
                 packing.eq(reading & there & ~self.hold), given.eq(asked),
                 self.write_enable.eq(packing & given.word_end),
-                self.write_address.eq(self.write_address + self.write_enable),
+                write_address.eq(write_address + self.write_enable),
             ]
         with m.If(packing & ~stall):
             for n in range(config.lanes):
@@ -134,7 +138,7 @@ class InputPacker(wiring.Component):
 
         with m.If(restart):
             m.d.sync += [signal.eq(0) for signal in (row, column, offset, lane, last_lane, reading, packing,
-                                                     self.write_enable, self.write_address)]
+                                                     self.write_enable, write_address)]
             m.d.sync += [walking.eq(1), *rows.first(), *columns.first(), *channels.first()]
         with m.If(self.clear):
             m.d.sync += [walking.eq(0), reading.eq(0), packing.eq(0), self.write_enable.eq(0)]

@@ -1,15 +1,16 @@
 """Reads the activations of an ARRAY layer, tile by tile and pixel by pixel, and feeds the processing array."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import ADDRESS_BITS
 from nomul.hdl.blocks import BlockCounter
-from nomul.hdl.descriptor import DESCRIPTOR
+from nomul.hdl.descriptor import DESCRIPTOR, Layer
 from nomul.hdl.loop import Loop
-from nomul.hdl.window import COORDINATE_BITS, WindowWalker, outside
+from nomul.hdl.sums import sum_of
+from nomul.hdl.window import WindowWalker, outside
 
 __all__ = ["ActivationIssuer", "issue_tag"]
 
@@ -70,25 +71,27 @@ class ActivationIssuer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        layer = self.descriptor
-        m.submodules.window = window = WindowWalker()
+        layer = Layer(self.descriptor, self._config)
+        m.submodules.window = window = WindowWalker(self._config)
         m.submodules.blocks = blocks = BlockCounter(self._config)
-        m.d.comb += [window.descriptor.eq(layer), blocks.descriptor.eq(layer)]
+        m.d.comb += [window.descriptor.eq(self.descriptor), blocks.descriptor.eq(self.descriptor)]
 
         # The tile: term, kernel row, kernel column, channel word; how far its tap lies from the window's first, in rows
         # and columns of the map, and its address relative to the window.
-        terms, rows = Loop(m, layer.terms, "term"), Loop(m, layer.kernel_height, "row")
-        columns, words = Loop(m, layer.kernel_width, "column"), Loop(m, layer.channel_words, "word")
-        down, across = Signal(_TAP_BITS), Signal(_TAP_BITS)
-        offset = Signal(ADDRESS_BITS)
+        terms, rows = Loop(m, layer.last("terms"), "term"), Loop(m, layer.last("kernel_height"), "row")
+        columns, words = Loop(m, layer.last("kernel_width"), "column"), Loop(m, layer.last("channel_words"), "word")
+        tap_bits = min(_TAP_BITS, layer.coordinate_bits)
+        down, across = Signal(tap_bits), Signal(tap_bits)
+        offset = Signal(layer.address_bits)
         word_end, row_end = words.end, words.end & columns.end
         term_end, last_tile = row_end & rows.end, row_end & rows.end & terms.end
         first_tile = Signal(init=1)
 
         # The first channel word of the group, and of the next block's; groups that read the same are together.
-        group_word, next_group_word = Signal(ADDRESS_BITS), Signal(ADDRESS_BITS)
-        together = Loop(m, layer.together, "together")
-        m.d.comb += next_group_word.eq(group_word + Mux(blocks.group_end & together.end, layer.channel_words, 0))
+        group_word, next_group_word = Signal(layer.address_bits), Signal(layer.address_bits)
+        together, last_word = Loop(m, layer.last("together"), "together"), layer.last("channel_words")
+        moving = blocks.group_end & together.end
+        m.d.comb += next_group_word.eq(sum_of(group_word, last_word & moving.replicate(len(last_word)), moving))
 
         pixel = Signal(range(self._config.block_pixels))
         tile_start, pixel_end = Signal(init=1), Signal()       # pixel_end: for all pixels but a block's first
@@ -140,7 +143,7 @@ class ActivationIssuer(wiring.Component):
             ]
 
         # Coordinates of the tap; those outside the map read as the pad code.
-        y, x = Signal(signed(COORDINATE_BITS)), Signal(signed(COORDINATE_BITS))
+        y, x = Signal.like(window.y), Signal.like(window.x)
         m.d.comb += [y.eq(window.y + down), x.eq(window.x + across)]
         issued = Signal(data.StructLayout({"valid": 1, "outside": 1, "swap": 1, "tag": issue_tag(self._config)}))
         m.d.sync += [

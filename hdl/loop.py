@@ -4,7 +4,7 @@ from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal, Value
 
-from nomul.hdl.constants import held, last_of
+from nomul.hdl.constants import held
 
 __all__ = ["Loop"]
 
@@ -16,8 +16,8 @@ class Loop:
     ----------
     m : Module
         Where the registers are.
-    turns : Value
-        How many turns there are, at least 1; see `nomul.hdl.constants.held` for when it may change.
+    last : Value
+        One less than the turns that there are; see `nomul.hdl.constants.held` for when it may change.
     name : str
         What is counted.
 
@@ -27,10 +27,10 @@ class Loop:
         This is the last turn.
     """
 
-    def __init__(self, m: Module, turns: Value, name: str):
-        self._last = last_of(m, turns, f"last_{name}")
-        self._only = held(m, turns == 1, f"only_{name}")
-        self._left = Signal(len(turns), name=f"{name}s_left")
+    def __init__(self, m: Module, last: Value, name: str):
+        self._last = last
+        self._only = held(m, last == 0, f"only_{name}")
+        self._left = Signal(len(last), name=f"{name}s_left")
         self.end = Signal(name=f"{name}_end")
 
     def first(self) -> list[Any]:

@@ -48,13 +48,14 @@ class Sequencer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        words = Signal(32 * DESCRIPTOR_WORDS)
-        left = Signal(range(DESCRIPTOR_WORDS + 1))
-        arriving = Signal()
-        m.d.comb += self.descriptor.as_value().eq(words)
-        m.d.sync += arriving.eq(0)
-        with m.If(arriving):
-            m.d.sync += words.eq(Cat(words[32:], self.program_data))
+        # Each word has an enable of its own, so that only bits that somebody reads are registers.
+        words = [Signal(32, name=f"word{n}") for n in range(DESCRIPTOR_WORDS)]
+        begin, arriving, loaded = Signal(), Signal(DESCRIPTOR_WORDS), Signal()
+        m.d.comb += self.descriptor.as_value().eq(Cat(words))
+        m.d.sync += [begin.eq(0), Cat(arriving, loaded).eq(Cat(begin, arriving))]
+        for word, enable in zip(words, arriving, strict=True):
+            with m.If(enable):
+                m.d.sync += word.eq(self.program_data)
         with m.If(self.busy):
             m.d.sync += self.cycles.eq(self.cycles + 1)
 
@@ -62,18 +63,15 @@ class Sequencer(wiring.Component):
             with m.State("Idle"):
                 with m.If(self.start):
                     m.d.sync += [
-                        self.program_address.eq(0), self.cycles.eq(0), left.eq(DESCRIPTOR_WORDS), self.input_free.eq(0),
+                        self.program_address.eq(0), self.cycles.eq(0), begin.eq(1), self.input_free.eq(0),
                     ]
                     m.next = "Fetch"
             with m.State("Fetch"):
-                with m.If(left != 0):
-                    m.d.sync += [
-                        self.program_address.eq(self.program_address + 1), left.eq(left - 1), arriving.eq(1),
-                    ]
-                with m.Elif(~arriving):
+                with m.If(~(arriving[-1] | loaded)):
+                    m.d.sync += self.program_address.eq(self.program_address + 1)
+                with m.If(loaded):
                     m.next = "Dispatch"
             with m.State("Dispatch"):
-                m.d.sync += left.eq(DESCRIPTOR_WORDS)
                 m.next = "Execute"
                 with m.Switch(self.descriptor.opcode):
                     with m.Case(Opcode.ARRAY):
@@ -87,7 +85,7 @@ class Sequencer(wiring.Component):
             with m.State("Execute"):
                 m.d.comb += self.executing.eq(1)
                 with m.If(~self.array_busy & ~self.vector_busy):
-                    m.d.sync += self.input_free.eq(self.input_free | self.descriptor.frees_input)
+                    m.d.sync += [self.input_free.eq(self.input_free | self.descriptor.frees_input), begin.eq(1)]
                     m.next = "Fetch"
         m.d.comb += self.busy.eq(~fsm.ongoing("Idle"))
         return m

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
 from nomul.hdl.blocks import BlockCounter
-from nomul.hdl.descriptor import DESCRIPTOR
+from nomul.hdl.descriptor import DESCRIPTOR, Layer
 from nomul.hdl.loop import Loop
 from nomul.hdl.weight_ring import RingReader
 
@@ -50,14 +50,14 @@ class TileLoader(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        layer, columns = self.descriptor, self._config.columns
+        layer, columns = Layer(self.descriptor, self._config), self._config.columns
         m.submodules.blocks = blocks = BlockCounter(self._config)
-        m.d.comb += blocks.descriptor.eq(layer)
+        m.d.comb += blocks.descriptor.eq(self.descriptor)
 
         # The next column to be asked for, and where the group's first lies.
         column, group_start = Signal(range(columns)), Signal.like(self.memory_address)
-        tiles = Loop(m, layer.tiles, "tile")
-        left = Signal(16)       # channels of this group and those that follow
+        tiles = Loop(m, layer.last("tiles"), "tile")
+        left = Signal(len(layer.channels))  # channels of this group and those that follow
         last_column = Signal.like(column)
         m.d.comb += last_column.eq(Mux(left >= columns, columns - 1, left - 1))
         done = Signal()
@@ -65,7 +65,7 @@ class TileLoader(wiring.Component):
         # Of a streamed layer's words in the ring, those before the next one.
         asking, before = Signal(), Signal(range(self._config.weight_words + 1))
         there: Value = Const(1)
-        base, following = Value.cast(layer.weight_base), self.memory_address + 1
+        base, following = layer.weight_base, self.memory_address + 1
         if self._config.weight_stream:
             ring = self.ring
             base = Mux(layer.streamed, ring.oldest, base)

@@ -1,34 +1,30 @@
 """Pools windows and adds residuals: the VECTOR layers of a program, lane by lane."""
 
 import numpy as np
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
-from nomul.gen.spec.latency import VECTOR
-from nomul.gen.spec.program import ADDRESS_BITS, FIELDS, Mode
+from nomul.gen.spec.latency import vector_latency
+from nomul.gen.spec.program import ADDRESS_BITS, Mode
 from nomul.hdl.constants import held
-from nomul.hdl.descriptor import DESCRIPTOR
+from nomul.hdl.descriptor import DESCRIPTOR, Layer
 from nomul.hdl.loop import Loop
-from nomul.hdl.window import COORDINATE_BITS, WindowWalker, outside
+from nomul.hdl.sums import sum_of
+from nomul.hdl.vector_lanes import TAG, add_taps, compare_taps
+from nomul.hdl.window import WindowWalker, outside
 
 __all__ = ["VectorEngine"]
-
-#: Of a tap.
-_LARGEST_SHIFT = next(2**field.bits - 1 for field in FIELDS if field.name == "left_shift")
-
-#: What a word read from memory means, and what its sum completes.
-_TAG = data.StructLayout({"outside": 1, "second": 1, "first": 1, "last": 1, "row_end": 1, "map_end": 1, "end": 1})
 
 
 class VectorEngine(wiring.Component):
     """Runs one VECTOR layer, one tap of all lanes a cycle, exactly as `nomul.gen.spec.program` says.
 
     Throughput: one tap or second operand a cycle, without idle cycles between windows. `busy` lasts
-    ``groups · output_pixels · taps + LATENCY`` cycles, where taps counts the second operand. Sums are modulo
-    ``2^vector_bits``. Words are read ahead of earlier writes: an output word may take the
-    place of a word that is read for no later output.
+    ``groups · output_pixels · taps + latency`` cycles, where taps counts the second operand. Sums are modulo
+    ``2^vector_bits``; without `vector_sums` every layer is one of MAX. Words are read ahead of earlier writes: an
+    output word may take the place of a word that is read for no later output.
 
     Not checked: ``0 <= lower <= upper < 2^A``, ``pad_code < 2^A``, and that the sums fit, which are the compiler's
     business.
@@ -36,7 +32,7 @@ class VectorEngine(wiring.Component):
     Parameters
     ----------
     config : Config
-        Gives `lanes`, `activation_bits` A and `vector_bits`.
+        Gives `lanes`, `activation_bits` A, `vector_bits` and `vector_sums`.
 
     Members
     -------
@@ -52,13 +48,16 @@ class VectorEngine(wiring.Component):
         Activation memory, data one cycle after the address.
     write_enable : Out(1), write_address : Out(20), write_data : Out(lanes × unsigned(A))
         Activation memory, whole words.
-    """
 
-    #: Cycles from the issue of an output's last address to its write.
-    LATENCY = VECTOR
+    Attributes
+    ----------
+    latency : int
+        Cycles from the issue of an output's last address to its write.
+    """
 
     def __init__(self, config: Config):
         self._config = config
+        self.latency = vector_latency(config)
         word = data.ArrayLayout(config.activation_bits, config.lanes)
         super().__init__({
             "descriptor": In(DESCRIPTOR), "start": In(1), "busy": Out(1), "working": Out(1),
@@ -68,57 +67,60 @@ class VectorEngine(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        layer = self.descriptor
-        tags = [Signal(_TAG, name=f"tag_{n}") for n in range(self.LATENCY + 1)]
+        layer = Layer(self.descriptor, self._config)
+        tags = [Signal(TAG, name=f"tag_{n}") for n in range(self.latency + 1)]
         for tag, following in zip(tags, tags[1:], strict=False):
             m.d.sync += following.eq(tag)
-        self._issue(m, tags[0])
-        self._combine(m, tags)
+        self._issue(m, layer, tags[0])
+        combine = add_taps if self._config.vector_sums else compare_taps
+        combine(m, self._config, layer, tags, self.read_data, self.write_data)
 
-        done = tags[self.LATENCY]
-        next_word = Signal(ADDRESS_BITS)        # where the next channel word's outputs start
-        m.d.comb += self.write_enable.eq(done.last)
+        done = tags[self.latency]
+        address = Signal(layer.address_bits)
+        next_word = Signal(layer.address_bits)  # where the next channel word's outputs start
+        m.d.comb += [self.write_enable.eq(done.last), self.write_address.eq(address)]
         with m.If(self.start):
             m.d.sync += [
                 self.busy.eq(1),
-                self.write_address.eq(layer.output_base), next_word.eq(layer.output_base + 1),
+                address.eq(layer.output_base), next_word.eq(layer.output_base + 1),
             ]
         with m.If(done.last):
-            m.d.sync += self.write_address.eq(self.write_address + Mux(done.row_end, layer.output_row_step,
-                                                                       layer.output_pixel_step))
+            m.d.sync += address.eq(address + Mux(done.row_end, layer.output_row_step, layer.output_pixel_step))
         with m.If(done.map_end):
-            m.d.sync += [self.write_address.eq(next_word), next_word.eq(next_word + 1)]
+            m.d.sync += [address.eq(next_word), next_word.eq(next_word + 1)]
         with m.If(done.end):
             m.d.sync += self.busy.eq(0)
         return m
 
-    def _issue(self, m: Module, issued: data.View) -> None:
+    def _issue(self, m: Module, layer: Layer, issued: data.View) -> None:
         """Walks channel words, pixels and taps; `read_address` follows `issued` by one cycle."""
-        layer = self.descriptor
-        m.submodules.window = window = WindowWalker()
-        two_operands = held(m, layer.two_operands & (layer.mode == Mode.ADD), "two_operands")
+        m.submodules.window = window = WindowWalker(self._config)
+        two_operands: Value = Const(0, 1)
+        if self._config.vector_sums:
+            two_operands = held(m, layer.two_operands & (layer.mode == Mode.ADD), "two_operands")
         running, opening, second = Signal(), Signal(), Signal()     # opening: an output's first tap
-        rows, columns = Loop(m, layer.kernel_height, "row"), Loop(m, layer.kernel_width, "column")
-        words = Loop(m, layer.groups, "word")
-        word, row, column = Signal(10), Signal(6), Signal(6)
-        offset = Signal(ADDRESS_BITS)           # of the tap, channel word included, to the window's address
-        second_address = Signal(ADDRESS_BITS)
-        next_second = Signal(ADDRESS_BITS)      # where the next channel word's second operands start
+        last_row, last_column, last_word = (layer.last(name) for name in ("kernel_height", "kernel_width", "groups"))
+        rows, columns, words = Loop(m, last_row, "row"), Loop(m, last_column, "column"), Loop(m, last_word, "word")
+        word, row, column = Signal(len(last_word)), Signal(len(last_row)), Signal(len(last_column))
+        offset = Signal(layer.address_bits)     # of the tap, channel word included, to the window's address
+        address, second_address = Signal(layer.address_bits), Signal(layer.address_bits)
+        next_second = Signal(layer.address_bits)    # where the next channel word's second operands start
 
         row_end, window_end = columns.end, columns.end & rows.end
         finish = running & Mux(two_operands, second, window_end)
         map_end = finish & window.last
-        y, x = Signal(signed(COORDINATE_BITS)), Signal(signed(COORDINATE_BITS))
+        y, x = Signal.like(window.y), Signal.like(window.x)
         m.d.comb += [
-            window.descriptor.eq(layer), window.first.eq(self.start | window.last), window.move.eq(self.start | finish),
-            self.working.eq(running),
+            window.descriptor.eq(self.descriptor), window.first.eq(self.start | window.last),
+            window.move.eq(self.start | finish), self.working.eq(running),
             y.eq(window.y + row), x.eq(window.x + column),
             issued.outside.eq(outside(layer, y, x) & ~second), issued.second.eq(second),
             issued.first.eq(opening),
             issued.last.eq(finish), issued.row_end.eq(window.row_end), issued.map_end.eq(map_end),
             issued.end.eq(map_end & words.end),
         ]
-        m.d.sync += self.read_address.eq(Mux(second, second_address, window.address + offset))
+        m.d.comb += self.read_address.eq(address)
+        m.d.sync += address.eq(Mux(second, second_address, window.address + offset))
 
         with m.If(self.start):
             m.d.sync += [
@@ -129,7 +131,8 @@ class VectorEngine(wiring.Component):
         with m.Elif(finish):
             m.d.sync += [
                 second.eq(0), opening.eq(1), row.eq(0), column.eq(0), offset.eq(word), *rows.first(), *columns.first(),
-                second_address.eq(second_address + layer.channel_words), running.eq(~issued.end),
+                second_address.eq(sum_of(second_address, layer.last("channel_words"), Const(1, 1))),
+                running.eq(~issued.end),
             ]
             with m.If(map_end):
                 m.d.sync += [
@@ -146,49 +149,6 @@ class VectorEngine(wiring.Component):
                 column.eq(Mux(row_end, 0, column + 1)), row.eq(row + row_end),
                 offset.eq(offset + Mux(row_end, layer.tap_row_step, layer.tap_step)),
             ]
-
-    def _combine(self, m: Module, tags: list[data.View]) -> None:
-        """The lanes: take the tap, shift it, add or compare, shift the sum, clamp; one register after each.
-
-        MAX is ADD with neutral constants and a comparison for the addition; it begins at 0, the least code.
-        """
-        layer, bits, lanes = self.descriptor, self._config.activation_bits, self._config.lanes
-        codes = 2**bits - 1
-        sum_shape = signed(self._config.vector_bits)
-
-        left_shift, shift = Signal(4), Signal(5)
-        offset, lower, upper = Signal(sum_shape), Signal(bits), Signal(bits)
-        maximum = layer.mode == Mode.MAX
-        with m.If(maximum):
-            m.d.comb += upper.eq(codes)
-        with m.Else():
-            m.d.comb += [
-                left_shift.eq(Mux(tags[3].second, layer.second_left_shift, layer.left_shift)),
-                shift.eq(layer.shift), offset.eq(layer.offset), lower.eq(layer.lower), upper.eq(layer.upper),
-            ]
-
-        def larger(a: Value, b: Value) -> Value:
-            return Mux(a > b, a, b)
-
-        for lane in range(lanes):
-            tap = Signal(bits, name=f"tap_{lane}")
-            term = Signal(min(bits + _LARGEST_SHIFT, self._config.vector_bits), name=f"term_{lane}")
-            total, before, quotient = (Signal(sum_shape, name=f"{name}_{lane}")
-                                       for name in ("total", "before", "quotient"))
-            m.d.comb += before.eq(Mux(tags[4].first, offset, total))
-            m.d.sync += [
-                tap.eq(Mux(tags[2].outside, layer.pad_code[:bits], self.read_data[lane])),
-                term.eq(tap << left_shift),
-                total.eq(Mux(maximum, larger(term[:bits], before[:bits]), before + term)),
-                quotient.eq(total >> shift),
-            ]
-            low = quotient[:bits]
-            with m.If(quotient < 0):
-                m.d.sync += self.write_data[lane].eq(lower)
-            with m.Elif(quotient[bits:-1].any() | (low > upper)):
-                m.d.sync += self.write_data[lane].eq(upper)
-            with m.Else():
-                m.d.sync += self.write_data[lane].eq(larger(lower, low))
 
     @staticmethod
     def model(config: Config, descriptor: dict[str, int], memory: np.ndarray) -> np.ndarray:

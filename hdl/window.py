@@ -4,23 +4,17 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import ADDRESS_BITS
-from nomul.hdl.constants import held, last_of
-from nomul.hdl.descriptor import DESCRIPTOR
+from nomul.gen.spec.widths import address_bits, coordinate_bits
+from nomul.hdl.constants import held
+from nomul.hdl.descriptor import DESCRIPTOR, Layer
 
-__all__ = ["COORDINATE_BITS", "WindowWalker", "outside"]
-
-#: Signed width of a map coordinate: 11-bit maps, up to 15 pixels of padding, windows and strides beyond the edge.
-COORDINATE_BITS = 13
-
-_STATE = data.StructLayout({
-    "y": signed(COORDINATE_BITS), "x": signed(COORDINATE_BITS), "address": ADDRESS_BITS,
-    "columns_left": 11, "row_end": 1, "pixels_left": 20, "last": 1,
-})
+__all__ = ["WindowWalker", "outside"]
 
 
-def outside(layer: data.View, y: Value, x: Value) -> Value:
-    """Whether a tap at map coordinates `y` and `x` lies in the padding of a layer's (DESCRIPTOR) input."""
+def outside(layer: Layer, y: Value, x: Value) -> Value:
+    """Whether a tap at map coordinates `y` and `x` lies in the padding of a layer's input."""
     return (y < 0) | (y >= layer.input_height) | (x < 0) | (x >= layer.input_width)
 
 
@@ -29,6 +23,13 @@ class WindowWalker(wiring.Component):
 
     Commands take effect at the next clock edge; `move` may come late in a cycle. The walker does not stop by itself at
     the last pixel.
+
+    Parameters
+    ----------
+    config : Config
+        Gives the widths.
+    image : bool
+        The windows are those of the image, in the packer's memory.
 
     Members
     -------
@@ -40,37 +41,37 @@ class WindowWalker(wiring.Component):
         Where to.
     save : In(1)
         Remember the pixel that is current after this cycle's command.
-    y, x : Out(signed(13))
+    y, x : Out(signed(coordinate_bits(config)))
         Map coordinates of the window's first tap; negative in the padding.
-    address : Out(20)
-        Address of the window's first tap, modulo 2^20.
+    address : Out(address_bits(config))
+        Address of the window's first tap, modulo 2^address_bits.
     row_end, last : Out(1)
         The current pixel is the last of its row, of the map.
     """
 
-    descriptor: In(DESCRIPTOR)
-    move: In(1)
-    first: In(1)
-    restore: In(1)
-    save: In(1)
-    y: Out(signed(COORDINATE_BITS))
-    x: Out(signed(COORDINATE_BITS))
-    address: Out(ADDRESS_BITS)
-    row_end: Out(1)
-    last: Out(1)
+    def __init__(self, config: Config, *, image: bool = False):
+        self._config, self._image = config, image
+        super().__init__({
+            "descriptor": In(DESCRIPTOR), "move": In(1), "first": In(1), "restore": In(1), "save": In(1),
+            "y": Out(signed(coordinate_bits(config))), "x": Out(signed(coordinate_bits(config))),
+            "address": Out(address_bits(config, image=image)), "row_end": Out(1), "last": Out(1),
+        })
 
     def elaborate(self, platform):
         m = Module()
-        layer = self.descriptor
-        origin, current, following, saved = (Signal(_STATE) for _ in range(4))
+        layer = Layer(self.descriptor, self._config, image=self._image)
+        last_column, last_pixel = layer.last("output_width"), layer.last("output_pixels")
+        state = data.StructLayout({
+            "y": self.y.shape(), "x": self.x.shape(), "address": self.address.shape(),
+            "columns_left": len(last_column), "row_end": 1, "pixels_left": len(last_pixel), "last": 1,
+        })
+        origin, current, following, saved = (Signal(state) for _ in range(4))
         top, left = held(m, -layer.padding_top, "top"), held(m, -layer.padding_left, "left")
-        last_column = last_of(m, layer.output_width, "last_column")
-        only_column = held(m, layer.output_width == 1, "only_column")
+        only_column = held(m, last_column == 0, "only_column")
         m.d.comb += [
             origin.y.eq(top), origin.x.eq(left), origin.address.eq(layer.input_base),
             origin.columns_left.eq(last_column), origin.row_end.eq(only_column),
-            origin.pixels_left.eq(last_of(m, layer.output_pixels, "last_pixel")),
-            origin.last.eq(held(m, layer.output_pixels == 1, "only_pixel")),
+            origin.pixels_left.eq(last_pixel), origin.last.eq(held(m, last_pixel == 0, "only_pixel")),
         ]
         saving = Signal()       # the current pixel has yet to be saved
         m.d.sync += saving.eq(self.save)

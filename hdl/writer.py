@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import ADDRESS_BITS, RESULT_BITS
-from nomul.hdl.descriptor import DESCRIPTOR
+from nomul.hdl.descriptor import DESCRIPTOR, Layer
 
 __all__ = ["CodeWriter"]
 
@@ -44,24 +44,26 @@ class CodeWriter(wiring.Component):
         lanes, columns = self._config.lanes, self._config.columns
         parts = max(1, lanes // columns)        # groups that share a word
         words = max(1, columns // lanes)        # words that a group fills
+        layer = Layer(self.descriptor, self._config)
         part, word = Signal(range(parts)), Signal(range(words))
-        group_word = Signal(ADDRESS_BITS)       # first word of the group within a pixel
-        pixel_address = Signal(ADDRESS_BITS)    # first word of the pixel
+        pixel_words = layer.output_pixel_step
+        group_word = Signal(max(len(pixel_words), words.bit_length()) + 1)  # first word of the group within a pixel
+        pixel_address = Signal(layer.address_bits)                          # first word of the pixel
 
         with m.If(self.first):
-            m.d.sync += [part.eq(0), group_word.eq(0), pixel_address.eq(self.descriptor.output_base)]
+            m.d.sync += [part.eq(0), group_word.eq(0), pixel_address.eq(layer.output_base)]
         with m.Elif(self.next_group):
-            m.d.sync += [part.eq(part + 1), pixel_address.eq(self.descriptor.output_base)]
+            m.d.sync += [part.eq(part + 1), pixel_address.eq(layer.output_base)]
             with m.If(part == parts - 1):
                 m.d.sync += [part.eq(0), group_word.eq(group_word + words)]
         with m.If(self.i.valid):
             m.d.sync += word.eq(word + 1)
             with m.If(word == words - 1):
                 m.d.comb += self.i.ready.eq(1)
-                m.d.sync += [word.eq(0), pixel_address.eq(pixel_address + self.descriptor.output_pixel_step)]
+                m.d.sync += [word.eq(0), pixel_address.eq(pixel_address + pixel_words)]
 
-        inside = (group_word + word) < self.descriptor.output_pixel_step
-        m.d.comb += self.write_address.eq(pixel_address + group_word + word)
+        inside = (group_word + word) < pixel_words
+        m.d.comb += self.write_address.eq((pixel_address + group_word + word)[:layer.address_bits])
         for lane in range(lanes):
             m.d.comb += self.write_enable[lane].eq(self.i.valid & inside & (part <= lane // columns))
             with m.If(part == lane // columns):
@@ -70,5 +72,5 @@ class CodeWriter(wiring.Component):
                         with m.Case(n):
                             m.d.comb += self.write_data[lane].eq(self.i.payload[(n * lanes + lane) % columns])
             with m.Else():
-                m.d.comb += self.write_data[lane].eq(self.descriptor.zero_point)
+                m.d.comb += self.write_data[lane].eq(layer.zero_point)
         return m

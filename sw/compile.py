@@ -64,10 +64,10 @@ def compile_network(network: IntegerNetwork, config: Config,
     check_fits("image_bytes", {"input": math.prod(network.input.shape)}, config)
     try:
         folded = fold_input(lowered, config)
-        windows, places = image_windows(lowered, folded), place_tensors(folded, config)
+        windows, places = image_windows(lowered, folded, config), place_tensors(folded, config)
     except (CompileError, ProgramError):    # windows overlap, so they take more memory than the image
         folded = lowered
-        windows, places = _image(lowered), place_tensors(lowered, config)
+        windows, places = _image(lowered, config), place_tensors(lowered, config)
     tell("fold_input", note_folding(lowered, folded, config))
     tell("place_tensors", note_memory(places, config))
     folded.check()
@@ -78,9 +78,9 @@ def compile_network(network: IntegerNetwork, config: Config,
                            places, network.metadata)
 
 
-def _image(network: IntegerNetwork) -> dict[str, int]:
+def _image(network: IntegerNetwork, config: Config) -> dict[str, int]:
     try:
-        return image_windows(network, network)
+        return image_windows(network, network, config)
     except ProgramError as error:
         raise CompileError(f"the image of network {network.name!r}: {error}") from None
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 
 from nomul.gen.spec.config import Config
-from nomul.gen.spec.latency import ACCUMULATOR, ISSUE, REQUANTIZER, VECTOR, array_latency
+from nomul.gen.spec.latency import ACCUMULATOR, ISSUE, REQUANTIZER, array_latency, vector_latency
 from nomul.gen.spec.program import DESCRIPTOR_WORDS, Destination, Mode, Opcode, used_columns
 from nomul.sw.compiled import CompiledNetwork
 
@@ -66,7 +66,7 @@ def _layer(layer: dict[str, int], config: Config) -> LayerCycles:
         return LayerCycles(0, 0, 0, 0, _FETCH)
     if layer["opcode"] == Opcode.VECTOR:
         taps = layer["kernel_height"] * layer["kernel_width"] + (layer["two_operands"] and layer["mode"] == Mode.ADD)
-        return LayerCycles(layer["groups"] * layer["output_pixels"] * taps, 0, 0, VECTOR + 1, _FETCH)
+        return LayerCycles(layer["groups"] * layer["output_pixels"] * taps, 0, 0, vector_latency(config) + 1, _FETCH)
     return array_cycles(layer, config)
 
 

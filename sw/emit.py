@@ -9,6 +9,7 @@ from nomul.gen.spec.config import Config
 from nomul.gen.spec.operators import WeightError
 from nomul.gen.spec.program import Opcode, ProgramError, pack
 from nomul.gen.spec.registers import Region, word_bytes
+from nomul.gen.spec.widths import check_fields
 from nomul.sw.compile_error import CompileError, check_fits
 from nomul.sw.lower_array import LoweredArray, lower_array
 from nomul.sw.lower_vector import SumError, lower_vector
@@ -55,7 +56,7 @@ def emit(network: IntegerNetwork, places: dict[str, Place], config: Config) -> E
                config)
     check_fits("result_words", {network.layers[-1].name: network.classes}, config)
     weights, stream = _place_weights(program, arrays, config)
-    words = [_pack(name, fields) for name, fields in program] + [pack(opcode=Opcode.END)]
+    words = [_pack(name, fields, config) for name, fields in program] + [pack(opcode=Opcode.END)]
     return Emitted(np.array(words, dtype=np.uint32), [name for name, _ in program], weights, stream,
                    np.concatenate(parameters))
 
@@ -89,8 +90,9 @@ def _up_to_each(words: dict[str, int]) -> dict[str, int]:
     return dict(zip(words, accumulate(words.values()), strict=True))
 
 
-def _pack(name: str, fields: dict[str, int]) -> list[int]:
+def _pack(name: str, fields: dict[str, int], config: Config) -> list[int]:
     try:
+        check_fields(fields, config)
         return pack(**fields)
     except ProgramError as error:
         raise CompileError(f"layer {name!r}: {error}") from None

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.registers import input_registers
+from nomul.gen.spec.widths import check_fields
 from nomul.sw.lower_window import ONE_BY_ONE, address, place, window_fields
 from nomul.sw.network import ArrayLayer, IntegerNetwork, Tensor
 
@@ -39,7 +40,7 @@ def fold_input(network: IntegerNetwork, config: Config) -> IntegerNetwork:
                    layers=tuple(folded if layer is first else layer for layer in network.layers))
 
 
-def image_windows(network: IntegerNetwork, folded: IntegerNetwork) -> dict[str, int]:
+def image_windows(network: IntegerNetwork, folded: IntegerNetwork, config: Config) -> dict[str, int]:
     """How the hardware packs the image: descriptor fields for a map whose words are bytes (`INPUT_FIELDS`).
 
     Parameters
@@ -52,7 +53,7 @@ def image_windows(network: IntegerNetwork, folded: IntegerNetwork) -> dict[str, 
     Raises
     ------
     ProgramError
-        For an image, kernel, stride or padding that the registers cannot hold.
+        For an image, kernel, stride or padding that the registers, or their bits in `config`, cannot hold.
     """
     image, kernel, geometry = network.input, (1, 1), ONE_BY_ONE
     if folded is not network:
@@ -63,4 +64,5 @@ def image_windows(network: IntegerNetwork, folded: IntegerNetwork) -> dict[str, 
     windows = window_fields(image, placed, kernel, geometry, folded.input) | {
         "channel_words": image.channels, "tap_row_step": address((image.width - kernel[1]) * image.channels + 1)}
     input_registers(windows)
+    check_fields(windows, config, image=True)
     return windows

@@ -17,7 +17,7 @@ Fields = dict[str, int]
 
 
 class SumError(NomulError):
-    """Sums that do not fit into the vector engine."""
+    """Sums that the vector engine has no adders for, or that do not fit into them."""
 
 
 def lower_vector(layer: VectorLayer, sources: list[Tensor], placed: list[Place], target: Place,
@@ -34,9 +34,12 @@ def lower_vector(layer: VectorLayer, sources: list[Tensor], placed: list[Place],
     Raises
     ------
     SumError
-        If a sum can be wider than the configuration's `vector_bits`.
+        If a sum can be wider than the configuration's `vector_bits`, or if it has no `vector_sums`.
     """
     descriptors = _lowered(layer, sources, placed, target, config)
+    if not config.vector_sums and any(fields["mode"] == Mode.ADD for fields in descriptors):
+        raise SumError(f"it adds or rescales, which configuration {config.name!r} has no adders for: set vector_sums = "
+                       "true")
     needed = max(_sum_bits(fields, config) for fields in descriptors)
     if needed > config.vector_bits:
         raise SumError(f"its sums take {needed} bits: raise vector_bits from {config.vector_bits}")
@@ -102,8 +105,9 @@ def _concatenation(layer: Concat, sources: list[Tensor], placed: list[Place], ta
         steps = source.exponent - layer.output.exponent
         left, shift = max(steps, 0), max(-steps, 0)
         offset = (1 << shift >> 1) + (layer.output.zero_point << shift) - (source.zero_point << left)
-        yield _common(source, where, (1, 1), ONE_BY_ONE, source, target, config) | {
-            "mode": Mode.ADD, "left_shift": left, "shift": shift, "offset": offset, "output_base": word}
+        fields = _common(source, where, (1, 1), ONE_BY_ONE, source, target, config) | {"output_base": word}
+        yield fields | ({"mode": Mode.ADD, "left_shift": left, "shift": shift, "offset": offset}
+                        if left or shift or offset else {"mode": Mode.MAX})
         word += where["channel_words"]
 
 

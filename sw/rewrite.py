@@ -19,15 +19,18 @@ Segments = dict[str, tuple[int, ...]]
 def average_by_array(network: IntegerNetwork, config: Config) -> IntegerNetwork:
     """The network without average pools but those over a power of two of taps, whose division is a shift.
 
-    Others are depthwise layers that add up their taps and scale the sum by 1/taps, as `contract.average` does.
+    Others, and without `vector_sums` all, are depthwise layers that add up their taps and scale the sum by 1/taps, as
+    `contract.average` does.
     """
     layers: list[Layer] = []
     for layer in network.layers:
         if isinstance(layer, AveragePool):
             multiplier, shift = contract.mean_scale(layer.kernel[0] * layer.kernel[1])
-            if multiplier != 1:
-                layer = _scaled_sums(layer.name, layer.input, layer.kernel, multiplier, shift, layer.output,
-                                     network.largest_code, config, layer.stride, layer.padding)
+            if multiplier != 1 or not config.vector_sums:
+                # A scale is below 1: half of twice the code.
+                terms = 1 + (shift == 0)
+                layer = _scaled_sums(layer.name, layer.input, layer.kernel, multiplier, max(shift, 1), layer.output,
+                                     network.largest_code, config, layer.stride, layer.padding, terms)
         layers.append(layer)
     return replace(network, layers=tuple(layers))
 

@@ -31,9 +31,13 @@ def test_each_field_has_bits_of_its_own(field):
 
 def test_first_word_is_laid_out_as_worked_out_by_hand():
     # opcode 2 bits, operator 2, mode 1, destination 1, two_operands 1, stride_y 4, stride_x 4, ...
-    words = pack(opcode=1, operator=2, destination=1, stride_y=3, stride_x=1)
+    words = pack(opcode=1, operator=2, destination=1, stride_y=3, stride_x=1, kernel_height=1)
     assert words[0] == 1 | 2 << 2 | 1 << 5 | 3 << 7 | 1 << 11
-    assert words[1:] == [0] * (DESCRIPTOR_WORDS - 1)
+    # Of what is stored as one less, 0 is all ones, and 1 is 0.
+    ones = {field.name: 1 for field in FIELDS if field.less_one}
+    assert {"kernel_width", "tiles", "block"} < set(ones)
+    assert pack(**ones) == [0] * DESCRIPTOR_WORDS
+    assert sum(word.bit_count() for word in pack()) == sum(field.bits for field in FIELDS if field.less_one)
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)

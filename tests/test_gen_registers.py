@@ -22,9 +22,10 @@ def test_host_cannot_write_what_identifies_or_measures():
 
 
 def test_input_registers_hold_descriptor_fields_from_bit_0():
-    windows = dict.fromkeys([name for names in INPUT_FIELDS.values() for name in names], 0)
+    less_one = {field.name for field in FIELDS if field.less_one}
+    windows = {name: int(name in less_one) for names in INPUT_FIELDS.values() for name in names}
     assert set(input_registers(windows).values()) == {0}
-    windows |= {"input_width": 3, "channel_words": 5, "pad_code": 255, "row_step": 2**20 - 1, "output_pixels": 7}
+    windows |= {"input_width": 3, "channel_words": 6, "pad_code": 255, "row_step": 2**20 - 1, "output_pixels": 8}
     assert input_registers(windows) == {
         "INPUT_MAP": 3 << 11 | 5 << 22, "INPUT_WINDOW": 255 << 24, "INPUT_BASE": 0, "INPUT_TAP_ROW_STEP": 0,
         "INPUT_PIXEL_STEP": 0, "INPUT_ROW_STEP": 2**20 - 1, "INPUT_OUTPUT": 7 << 11}

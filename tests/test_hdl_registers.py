@@ -35,7 +35,7 @@ def bench(script, config=CONFIG):
 def test_identity_is_what_the_configuration_says():
     async def script(ctx, dut, read, write):
         assert (await read("MAGIC")).to_bytes(4, "little") == b"nmul"
-        assert await read("INTERFACE") == 6
+        assert await read("INTERFACE") == 7
         assert f"{await read('CONFIG_HIGH'):08x}{await read('CONFIG_LOW'):08x}" == CONFIG.hash
 
     bench(script)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from nomul.gen.spec.latency import vector_latency
 from nomul.gen.spec.program import FIELDS, Mode, Opcode
 from nomul.hdl.sim import simulate
 from nomul.hdl.vector import VectorEngine
@@ -55,7 +56,7 @@ def check(config, layer, memory):
     assert np.array_equal(after, expected)
     taps = layer["kernel_height"] * layer["kernel_width"] \
         + (layer["mode"] == Mode.ADD and layer.get("two_operands", 0))
-    assert cycles == layer["groups"] * layer["output_pixels"] * taps + VectorEngine.LATENCY
+    assert cycles == layer["groups"] * layer["output_pixels"] * taps + vector_latency(config)
     return after
 
 

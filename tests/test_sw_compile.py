@@ -358,3 +358,28 @@ def test_network_that_breaks_the_contract():
     with pytest.raises(NetworkError, match="layer 'first': shift must be 1 to 40, not 0"):
         compile_network(replace(network, layers=(replace(network.layers[0], shift=0), *network.layers[1:])),
                         small_config())
+
+
+def test_a_map_or_pixel_larger_than_the_configuration_counts():
+    network = residual_network()
+    compile_network(network, small_config(weight_words=512, map_side=5, pixel_words=12))
+    rejects(network, r"the image of network 'net': input_height \(rows of the input map\) is 5, but configuration "
+                     r"'test' has map_side 4, which allows 4 at most: raise map_side", map_side=4)
+    rejects(network, r"layer 'first': channel_words \(.*\) is 2, but configuration 'test' has pixel_words 1, which "
+                     r"allows 1 at most: raise pixel_words", pixel_words=1)
+
+
+def test_without_vector_sums_averages_are_layers_of_the_array_and_sums_are_refused():
+    rejects(residual_network(), "layer 'total': it adds or rescales, which configuration 'test' has no adders for: set "
+                                "vector_sums = true", vector_sums=False)
+    source = Tensor(3, 4, 4, 7, 0)
+    for kernel in ((2, 2), (1, 1)):
+        size = 4 // kernel[0]
+        pool = AveragePool("pool", "input", kernel, kernel, Tensor(3, size, size, 7, 0))
+        out = array_layer("out", ("pool", pool.output), np.ones((2, 3, size, size)), logits=True)
+        network, config = network_of(source, pool, out), small_config(vector_sums=False)
+        compiled, machine = compile_network(network, config), Machine(config)
+        assert [layer["opcode"] for layer in descriptors(compiled)] == [Opcode.ARRAY, Opcode.ARRAY, Opcode.END]
+        machine.load(compiled)
+        codes = random_codes(0, network, 3)
+        assert [machine.run(image)[0].tolist() for image in codes] == golden.run(network, codes).tolist()

@@ -15,7 +15,7 @@ __all__ = ["OPERATORS", "Config", "ConfigError"]
 OPERATORS = ("l1", "shift", "sign")
 
 #: Raised whenever hardware or program format change, so that old artifacts are refused instead of misread.
-INTERFACE_VERSION = 6
+INTERFACE_VERSION = 7
 
 
 class ConfigError(NomulError):
@@ -43,9 +43,15 @@ _ALLOWED: dict[str, list[int] | range] = {
     "parameter_words": range(4, (1 << 16) + 1),
     "activation_words": range(4, (1 << 19) + 1),
     "image_bytes": range(1, (1 << 20) + 1),
+    "map_side": range(1, 2048),
+    "pixel_words": range(1, 1024),
     "result_words": range(1, 4097),
     "frame_bytes": _power_of_two(64, 4096),
 }
+
+#: Fields that are true or false.
+_SWITCHES = ("unified", "l1_minimum", "depthwise_l1", "leaf_register", "weight_decoder", "weight_stream", "vector_sums",
+             "counters", "serial_crc")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +103,10 @@ class Config:
         Depth of the activation memory; a word has `lanes` activations of one pixel.
     image_bytes : int
         Depth of the image memory; a byte has one code of the input image.
+    map_side : int
+        Rows and columns of the largest map, the image included; kernels, strides, dilations and paddings are no larger.
+    pixel_words : int
+        Activation words of a pixel, at most. Counters and registers are only as wide as sizes and limits ask for.
     result_words : int
         Network outputs (16-bit logits) that the result memory holds.
     frame_bytes : int
@@ -105,6 +115,13 @@ class Config:
         Whether the accelerator decodes entropy-coded weights, so that a network is pushed with fewer bytes.
     weight_stream : bool
         Whether weights that do not fit into the weight memory are sent by the host while the network runs.
+    vector_sums : bool
+        Whether the vector engine adds, as residual sums need. Without, it compares (max pooling) and copies, and every
+        average pool is a layer of the array.
+    counters : bool
+        Whether the hardware counts what the clock cycles of a run go into, besides how many there are.
+    serial_crc : bool
+        Whether the link's CRC units take a bit a cycle: smaller, and enough for a serial line; a byte takes 9 cycles.
 
     Raises
     ------
@@ -133,10 +150,15 @@ class Config:
     parameter_words: int = 512
     activation_words: int = 2048
     image_bytes: int = 1024
+    map_side: int = 2047
+    pixel_words: int = 1023
     result_words: int = 64
     frame_bytes: int = 1024
     weight_decoder: bool = False
     weight_stream: bool = False
+    vector_sums: bool = True
+    counters: bool = True
+    serial_crc: bool = False
 
     def __post_init__(self) -> None:
         for key, allowed in _ALLOWED.items():
@@ -145,7 +167,7 @@ class Config:
                 shown = f"{allowed.start} to {allowed.stop - 1}" if isinstance(allowed, range) else \
                     f"one of {', '.join(map(str, allowed))}"
                 raise ConfigError(f"configuration {self.name!r}: {key} must be {shown}, not {value!r}")
-        for key in ("unified", "l1_minimum", "depthwise_l1", "leaf_register", "weight_decoder", "weight_stream"):
+        for key in _SWITCHES:
             if type(getattr(self, key)) is not bool:
                 raise ConfigError(f"configuration {self.name!r}: {key} must be true or false, "
                                   f"not {getattr(self, key)!r}")

@@ -2,7 +2,8 @@
 
 from nomul.gen.spec.config import Config
 
-__all__ = ["ACCUMULATOR", "ISSUE", "REQUANTIZER", "VECTOR", "array_latency", "column_latency", "tree_latency"]
+__all__ = ["ACCUMULATOR", "ISSUE", "REQUANTIZER", "array_latency", "column_latency", "tree_latency",
+           "vector_latency"]
 
 #: From the decision to feed the array a word until its data reach it.
 ISSUE = 2
@@ -10,8 +11,6 @@ ISSUE = 2
 ACCUMULATOR = 2
 #: Of a serial requantization, besides a cycle for every bit of the shift.
 REQUANTIZER = 3
-#: From the address of a vector layer's last tap to the write of its output.
-VECTOR = 7
 
 
 def tree_latency(count: int, levels_per_register: int) -> int:
@@ -46,3 +45,8 @@ def column_latency(config: Config) -> int:
 def array_latency(config: Config) -> int:
     """Clock cycles of the processing array: with its input and its output register."""
     return 2 + column_latency(config)
+
+
+def vector_latency(config: Config) -> int:
+    """Clock cycles from the address of a vector layer's last tap to the write of its output."""
+    return 7 if config.vector_sums else 4

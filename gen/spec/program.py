@@ -2,10 +2,12 @@
 
 A descriptor is a fixed record of `DESCRIPTOR_WORDS` 32-bit words, the same for every configuration. The fields lie
 side by side from bit 0 of word 0, without gaps, in the order of `FIELDS`. A program ends with an `END` descriptor.
+Values that a configuration has no use for need not fit its hardware (`nomul.gen.spec.widths`).
 
 **Activation memory.** A word holds `lanes` codes of one pixel. A tensor of C channels takes `ceil(C / lanes)` words a
 pixel, channel-minor: address = base + (y·width + x)·channel_words + word. Lanes beyond C hold the tensor's zero point.
-All addresses are modulo 2^20, so that a window that starts in the padding may have a "negative" address.
+All addresses are modulo 2^20, so that a window that starts in the padding may have a "negative" address. (Hardware
+with a smaller memory counts modulo a smaller power of two, which gives the same words.)
 
 **ARRAY** (convolution and, with a kernel as large as the map, linear layers). For each group of `columns` output
 channels, for each block of up to `block` output pixels (raster order), for each *tile* (term, kernel row, kernel
@@ -84,12 +86,16 @@ class Mode(IntEnum):
 
 
 class Field(NamedTuple):
-    """One field of the descriptor."""
+    """One field of the descriptor; with `less_one` its bits hold one less than its value, modulo 2^bits.
+
+    So the hardware need not compute the last of so many, and what counts nothing, 0, is all ones.
+    """
 
     name: str
     bits: int
     signed: bool
     meaning: str
+    less_one: bool = False
 
 
 FIELDS = tuple(Field(*row) for row in (
@@ -104,27 +110,27 @@ FIELDS = tuple(Field(*row) for row in (
     ("dilation_x", 4, False, "ARRAY: columns from a tap to the next"),
     ("padding_top", 4, False, "rows of padding above the map"),
     ("padding_left", 4, False, "columns of padding left of the map"),
-    ("kernel_height", 6, False, "taps of a window, vertically"),
-    ("kernel_width", 6, False, "taps of a window, horizontally"),
+    ("kernel_height", 6, False, "taps of a window, vertically", True),
+    ("kernel_width", 6, False, "taps of a window, horizontally", True),
     ("pad_code", 8, False, "code of a tap outside the map"),
     ("input_height", 11, False, "rows of the input map"),
     ("input_width", 11, False, "columns of the input map"),
-    ("channel_words", 10, False, "ARRAY: words of a tap; VECTOR: words per pixel of the second operand"),
+    ("channel_words", 10, False, "ARRAY: words of a tap; VECTOR: words per pixel of the second operand", True),
     ("input_base", 20, False, "address of the first window's first tap (modulo 2^20)"),
     ("tap_step", 20, False, "address step from a tap's last word to the next tap's first in its kernel row"),
     ("tap_row_step", 20, False, "address step from the last tap of a kernel row to the next row's first"),
     ("pixel_step", 20, False, "address step to the next window"),
     ("row_step", 20, False, "address step from an output row's last window to the next row's first"),
-    ("output_width", 11, False, "output pixels per row"),
-    ("output_pixels", 20, False, "output pixels of the map"),
+    ("output_width", 11, False, "output pixels per row", True),
+    ("output_pixels", 20, False, "output pixels of the map", True),
     ("output_base", 20, False, "address of the first output word"),
     ("output_pixel_step", 10, False, "words per output pixel"),
     ("output_row_step", 20, False, "VECTOR: address step from a row's last output word to the next row's first"),
-    ("groups", 10, False, "ARRAY: groups of output channels; VECTOR: channel words to process"),
-    ("together", 10, False, "ARRAY: groups that read the same channel words"),
-    ("tiles", 16, False, "ARRAY: weight tiles per group"),
-    ("block", 9, False, "ARRAY: output pixels for which a weight tile stays, 1 to block_pixels"),
-    ("terms", 4, False, "ARRAY: how often the window's taps are read, 1 to 15"),
+    ("groups", 10, False, "ARRAY: groups of output channels; VECTOR: channel words to process", True),
+    ("together", 10, False, "ARRAY: groups that read the same channel words", True),
+    ("tiles", 16, False, "ARRAY: weight tiles per group", True),
+    ("block", 9, False, "ARRAY: output pixels for which a weight tile stays, 1 to block_pixels", True),
+    ("terms", 4, False, "ARRAY: how often the window's taps are read, 1 to 15", True),
     ("weight_base", 20, False, "ARRAY: first word in the weight memory"),
     ("parameter_base", 16, False, "ARRAY: first word in the parameter memory"),
     ("channels", 16, False, "ARRAY: output channels"),
@@ -164,7 +170,7 @@ def join(names: Iterable[str], values: Mapping[str, int]) -> int:
         low, high = (-(1 << field.bits - 1), (1 << field.bits - 1) - 1) if field.signed else (0, (1 << field.bits) - 1)
         if not low <= value <= high:
             raise ProgramError(f"descriptor field {field.name} ({field.meaning}) must be {low} to {high}, not {value}")
-        record |= (value & ((1 << field.bits) - 1)) << offset
+        record |= ((value - field.less_one) & ((1 << field.bits) - 1)) << offset
         offset += field.bits
     return record
 
@@ -190,7 +196,7 @@ def unpack(words: list[int]) -> dict[str, int]:
     record = sum(int(word) << 32 * n for n, word in enumerate(words))
     values = {}
     for field in FIELDS:
-        value = record & ((1 << field.bits) - 1)
+        value = (record + field.less_one) & ((1 << field.bits) - 1)
         values[field.name] = value - (1 << field.bits) if field.signed and value >> field.bits - 1 else value
         record >>= field.bits
     return values

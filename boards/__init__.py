@@ -12,7 +12,7 @@ __all__ = ["BOARDS", "CHIPS", "Board", "BoardError", "find_board", "find_chip"]
 BOARDS: tuple[Board, ...] = (Ulx3s85f(), Ulx3s25f(), OrangeCrab(), Hx8kEvn())
 
 #: Every process that there are chips for: designs that nobody can load, but have made.
-CHIPS: tuple[IhpSg13g2, ...] = (IhpSg13g2(),)
+CHIPS: tuple[IhpSg13g2, ...] = (IhpSg13g2(macros=False), IhpSg13g2(macros=True))
 
 
 def find_board(name: str) -> Board:

@@ -11,10 +11,14 @@ Times are nanoseconds, capacitances picofarads, lengths micrometres.
 """
 
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["RIPPLE", "abc_constraints", "librelane", "sdc", "sta", "synthesis", "wires"]
+from nomul.boards.sg13g2_sram import MACROS
+
+__all__ = ["RIPPLE", "abc_constraints", "librelane", "macro_variables", "sdc", "sta", "synthesis", "wires"]
 
 #: Part of the period that inputs and outputs leave to the outside.
 _OUTSIDE = 0.3
@@ -22,6 +26,12 @@ _UNCERTAINTY, _TRANSITION = 0.25, 0.15
 _LOAD, _DRIVER = 0.03, "sg13g2_buf_4"
 #: Share of the core's area that cells take before the clock has a tree and slow nets have buffers.
 _UTILIZATION = 50
+
+#: Of macros: free room at the edge of the core, and between them.
+_MARGIN, _GAP = 40.0, 20.0
+#: Corners of the standard cells, and the files of macros for them.
+_CORNERS = {"typ_1p20V_25C": "typ_1p20V_25C", "slow_1p08V_125C": "slow_1p08V_125C",
+            "fast_1p32V_m40C": "fast_1p32V_m55C"}
 
 #: Carries of adders ripple: the bits of a sum come low first, level by level, so that a tree is hardly slower than one
 #: adder. Yosys' own rule makes prefix adders, which are larger.
@@ -128,6 +138,42 @@ library (wires) {{
   }}
 }}
 """
+
+
+def macro_variables(placed: Mapping[str, str]) -> dict[str, Any]:
+    """LibreLane's variables for SRAM macros: their files in the PDK, where each is placed, and its power.
+
+    They stand in rows from the lower left corner. A row is as long as the side of a square twice as large as all of
+    them, which is less than the side of the core, wherever half of it is for cells.
+
+    Parameters
+    ----------
+    placed : mapping of str to str
+        Full name of each instance, and its macro (`nomul.boards.sg13g2_sram.instances`).
+    """
+    side = math.sqrt(2 * sum(MACROS[name].area for name in placed.values()))
+    entries: dict[str, Any] = {}
+    x = y = row = _MARGIN
+    for instance, name in sorted(placed.items(), key=lambda item: (-MACROS[item[1]].height, item)):
+        macro = MACROS[name]
+        if x > _MARGIN and x + macro.width > side:
+            x, y = _MARGIN, row
+        entry = entries.setdefault(name, {
+            **{kind: [f"pdk_dir::libs.ref/sg13g2_sram/{kind}/{name}.{kind}"] for kind in ("gds", "lef")},
+            "vh": ["dir::macros.v"],
+            "lib": {f"*{corner}*": [f"pdk_dir::libs.ref/sg13g2_sram/lib/{name}_{file}.lib"]
+                    for corner, file in _CORNERS.items()},
+            "instances": {}})
+        entry["instances"][instance] = {"location": [round(x, 2), round(y, 2)], "orientation": "N"}
+        x, row = x + macro.width + _GAP, max(row, y + macro.height + _GAP)
+    return {
+        "MACROS": entries,
+        "PDN_MACRO_CONNECTIONS": [f"{re.escape(instance)} VPWR VGND {pin}! VSS!" for instance in placed
+                                  for pin in ("VDD", "VDDARRAY")],
+        "PDN_MULTILAYER": True,
+        "PDN_HORIZONTAL_HALO": 5, "PDN_VERTICAL_HALO": 5,
+        "FP_MACRO_HORIZONTAL_HALO": _GAP / 2, "FP_MACRO_VERTICAL_HALO": _GAP / 2,
+    }
 
 
 def librelane(top: str, clock_hz: int, sources: Sequence[str], more: Mapping[str, Any]) -> str:

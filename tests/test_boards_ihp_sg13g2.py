@@ -11,13 +11,15 @@ from torch import nn
 
 from nomul.boards import BoardError, find_board, find_chip
 from nomul.boards.chip import ChipTop
+from nomul.boards.ihp_sg13g2 import ChipPlatform
+from nomul.boards.sg13g2_sram import instances
+from nomul.cosim.cells.sg13g2_sram import sram_models
 from nomul.cosim.spi import SpiBus
 from nomul.cosim.verilated import VerilatedModel, build
-from nomul.cosim.verilog_cache import cached_verilog
 from nomul.gen.emit import generate
 from nomul.gen.guard import multiply_cells
 from nomul.gen.presets import load_config
-from nomul.gen.verilog import with_initial_values
+from nomul.gen.verilog import emit_verilog, with_initial_values
 from nomul.sw import golden
 from nomul.sw.compile import compile_network
 from nomul.sw.convert import convert
@@ -91,13 +93,13 @@ def test_there_is_no_multiplier():
 
 
 def test_large_memories_are_refused():
-    with pytest.raises(BoardError, match=r"'test' has \d+ bits of memory, which would be \d+\.\d mm² of flip-flops on "
+    with pytest.raises(BoardError, match=r"'test' has \d+ bits of memory that would be \d+\.\d mm² of flip-flops on "
                                          r"ihp-sg13g2, where 4 mm² are allowed; the largest has 8192 words of 32 bits"):
         find_chip("ihp-sg13g2").emit(small_config(weight_words=8192), "test")
 
 
 def test_unknown_process_and_a_process_that_is_no_board():
-    with pytest.raises(BoardError, match="unknown process 'sky130'; known are ihp-sg13g2"):
+    with pytest.raises(BoardError, match="unknown process 'sky130'; known are ihp-sg13g2, ihp-sg13g2-sram"):
         find_chip("sky130")
     with pytest.raises(BoardError, match="ihp-sg13g2 is no board but a process for chips: `nomul generate"):
         find_board("ihp-sg13g2")
@@ -115,9 +117,12 @@ def network():
 
 
 @pytest.mark.cosim
-def test_a_network_runs_on_a_chip_that_wakes_up_with_anything_in_it(network):
-    verilog = cached_verilog(lambda: ChipTop(CONFIG), f"ChipTop {CONFIG.hash}", "chip", "asic")
-    model = VerilatedModel(build(with_initial_values(verilog, random.Random(1).getrandbits), "chip"))
+@pytest.mark.parametrize(("preset", "macros"), [("chip", False), ("tiny", True)])
+def test_a_network_runs_on_a_chip_that_wakes_up_with_anything_in_it(network, preset, macros):
+    config = load_config(preset)
+    verilog = emit_verilog(ChipTop(config), "chip", ChipPlatform(macros=macros))
+    verilog = with_initial_values(verilog, random.Random(1).getrandbits)
+    model = VerilatedModel(build(verilog + sram_models(instances(verilog, "chip").values()), "chip"))
     bus = SpiBus(model)
     model.set("rst_n", 0)
     model.tick(4)
@@ -125,6 +130,6 @@ def test_a_network_runs_on_a_chip_that_wakes_up_with_anything_in_it(network):
     model.tick(4)
     codes = np.random.default_rng(0).integers(0, 256, (3, 1, 6, 6), dtype=np.uint8)
     with Board(bus.link()) as board:
-        board.push(compile_network(network, CONFIG))
+        board.push(compile_network(network, config))
         result = board.run(codes)
     np.testing.assert_array_equal(result.logits, golden.run(network, codes))

@@ -9,7 +9,7 @@ from nomul.hdl.fabric.operand import Operand
 from nomul.hdl.fabric.simple import Asic, Ice40, Ice40UltraPlus
 from nomul.hdl.fabric.xilinx import Xilinx
 
-__all__ = ["FABRICS", "Fabric", "FabricPlatform", "Operand", "fabric_of"]
+__all__ = ["FABRICS", "Asic", "Fabric", "FabricPlatform", "Operand", "fabric_of"]
 
 #: Every fabric by its name.
 FABRICS: dict[str, Fabric] = {fabric.name: fabric for fabric in (

@@ -1,6 +1,9 @@
+import json
+
 import pytest
 
 from nomul.gen.asic.errors import AsicError
+from nomul.gen.asic.netlist import Block, read_netlist
 from nomul.gen.asic.timing import loads, time
 
 from .tiny_cells import DFF, INV, NAND2, SLOPED, library, netlist
@@ -40,6 +43,37 @@ def test_inputs_come_from_flip_flops_and_the_longest_way_counts(tmp_path):
     timing = time(netlist([("INV", {"A": "a", "Y": "b"}), ("INV", {"A": "b", "Y": "d"}),
                            ("NAND2", {"A": "d", "B": "a", "Y": "y"})], cells), cells)
     assert timing.delay == pytest.approx(0.3 + 0.1 + 0.1 + 0.2)
+
+
+def test_the_path_names_its_nets_and_when_they_switch(tmp_path):
+    cells = library(tmp_path, INV, NAND2, DFF)
+    timing = time(netlist([("INV", {"A": "a", "Y": "b"}), ("INV", {"A": "b", "Y": "d"}),
+                           ("NAND2", {"A": "d", "B": "a", "Y": "y"})], cells), cells)
+    assert [(chr(net), at) for net, at in timing.path] == [
+        ("a", pytest.approx(0.3)), ("b", pytest.approx(0.4)), ("d", pytest.approx(0.5)), ("y", pytest.approx(0.7))]
+
+
+def test_a_block_gives_its_outputs_late_and_wants_its_inputs_early(tmp_path):
+    cells = library(tmp_path, INV, DFF)
+    names = {"c": 2, "from_ram": 3, "to_ram": 4, "y": 5}
+    directions = {"A_CLK": "input", "A_DIN": "input", "A_DOUT": "output"}
+    module = {
+        "ports": {"c": {"direction": "input", "bits": [2]}, "y": {"direction": "output", "bits": [5]}},
+        "netnames": {name: {"hide_name": 0, "bits": [bit]} for name, bit in names.items()},
+        "cells": {
+            "ram": {"type": "RAM", "port_directions": directions,
+                    "connections": {"A_CLK": [2], "A_DIN": [4], "A_DOUT": [3]}},
+            "inverter": {"type": "INV", "connections": {"A": [3], "Y": [4]}},
+            "register": {"type": "DFF", "connections": {"CLK": [2], "D": [4], "Q": [5]}}}}
+    text = json.dumps({"modules": {"top": module}})
+    read = read_netlist(text, "top", cells, {"RAM": Block(area=1000, access=2.0, setup=0.4)})
+    assert (read.area, [block.area for block in read.blocks.values()]) == (7, [1000])
+    timing = time(read, cells)
+    assert timing.delay == pytest.approx(2.0 + 0.1 + 0.4)
+    assert [read.names[net] for net, _ in timing.path] == ["from_ram", "to_ram"]
+    assert loads(read)[4] == pytest.approx(1 + 3 + 10 + 3)
+    with pytest.raises(AsicError, match="cell 'ram' of type RAM is not in the library tiny"):
+        read_netlist(text, "top", cells)
 
 
 @pytest.mark.parametrize(("cells", "clock", "message"), [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nomul.gen.asic.errors import AsicError
 from nomul.gen.asic.library import Library
-from nomul.gen.asic.netlist import Netlist, read_netlist
+from nomul.gen.asic.netlist import Block, Netlist, read_netlist
 from nomul.gen.asic.timing import Timing, time
 from nomul.gen.synth.cache import cache_folder, kept
 from nomul.gen.synth.tools import Progress, run_tool, tool_version
@@ -33,6 +33,10 @@ class ChipResult:
         How many there are; flip-flops are cells, too.
     flip_flop_area_um2 : float
         Their part of the area.
+    blocks : int
+        How many blocks there are that are no cells, such as memories.
+    block_area_um2 : float
+        The sum of their areas, µm², which is no part of the other areas.
     delay_ns : float
         Shortest clock period; wires count as capacitance only.
     path : list of (str, float)
@@ -47,6 +51,8 @@ class ChipResult:
     cells: int
     flip_flops: int
     flip_flop_area_um2: float
+    blocks: int
+    block_area_um2: float
     delay_ns: float
     path: list[tuple[str, float]]
     folder: Path
@@ -72,8 +78,8 @@ def gate_area(library: Library) -> float:
     return min(areas)
 
 
-def measure_chip(files: Mapping[str, str], top: str, library: Library, *, progress: Progress | None = None
-                 ) -> ChipResult:
+def measure_chip(files: Mapping[str, str], top: str, library: Library, *, blocks: Mapping[str, Block] | None = None,
+                 progress: Progress | None = None) -> ChipResult:
     """Synthesizes a chip's design with the script among its files, and times the netlist.
 
     Parameters
@@ -85,6 +91,8 @@ def measure_chip(files: Mapping[str, str], top: str, library: Library, *, progre
         Name of the top module.
     library : Library
         The cells.
+    blocks : mapping of str to Block, optional
+        Modules that the design uses and has as black boxes.
     progress : callable, optional
         Told, in one line, what takes long.
 
@@ -107,11 +115,13 @@ def measure_chip(files: Mapping[str, str], top: str, library: Library, *, progre
 
     key = ["chip", cells, *map(str, sorted(files.items())), tool_version("yosys")]
     folder = kept(cache_folder(), key, make)
-    netlist = read_netlist((folder / f"{top}.json").read_text(encoding="utf-8"), top, library)
+    netlist = read_netlist((folder / f"{top}.json").read_text(encoding="utf-8"), top, library, blocks)
     timing = time(netlist, library)
-    flops = sum(register.cell.area for register in netlist.registers)
+    flops, areas = (sum(each) for each in ([register.cell.area for register in netlist.registers],
+                                           [block.area for block in netlist.blocks.values()]))
     return ChipResult(library.name, netlist.area, netlist.area / gate_area(library), len(netlist.instances),
-                      len(netlist.registers), flops, timing.delay, _path(netlist, timing), folder)
+                      len(netlist.registers), flops, len(netlist.blocks), areas, timing.delay, _path(netlist, timing),
+                      folder)
 
 
 def _path(netlist: Netlist, timing: Timing) -> list[tuple[str, float]]:
@@ -127,7 +137,7 @@ def _end(netlist: Netlist, net: int) -> str:
     registers = [netlist.names[each] for register in netlist.registers
                  if net in {reached for _, reached in register.inputs()}
                  for _, each in register.outputs() if each in netlist.names]
-    return _plain((ports + registers + ["a register"])[0])
+    return _plain((ports + registers + ["a block" if net in netlist.early else "a register"])[0])
 
 
 def _plain(name: str) -> str:

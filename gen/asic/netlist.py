@@ -1,14 +1,14 @@
 """A mapped netlist: cells of a library, and the nets between them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from nomul.gen.asic.cells import Cell, Pin, Register
 from nomul.gen.asic.errors import AsicError
 from nomul.gen.asic.library import Library
 
-__all__ = ["FlipFlop", "Instance", "Netlist", "read_netlist"]
+__all__ = ["Block", "FlipFlop", "Instance", "Netlist", "read_netlist"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,25 @@ class FlipFlop(Instance):
 
 
 @dataclass(frozen=True)
+class Block:
+    """A block that is no cell of the library, such as a memory, with registers behind all its inputs and outputs.
+
+    Attributes
+    ----------
+    area : float
+        µm².
+    access : float
+        When its outputs switch after the clock's edge, ns.
+    setup : float
+        How long before the edge its inputs must be there, ns.
+    """
+
+    area: float
+    access: float
+    setup: float
+
+
+@dataclass(frozen=True)
 class Netlist:
     """A design as it is made of cells: one clock, flip-flops, and logic without loops between them.
 
@@ -51,6 +70,11 @@ class Netlist:
         All other cells, each behind those that drive it.
     names : dict of int to str
         What nets are called in the design, as far as that is known.
+    blocks : dict of str to Block
+        Blocks by the names of their instances.
+    late, early : dict of int to float
+        When the nets that blocks drive switch after the clock's edge, and how long before it those that they listen to
+        must be there, ns.
     """
 
     inputs: dict[str, tuple[int, ...]]
@@ -59,6 +83,9 @@ class Netlist:
     registers: list[FlipFlop]
     logic: list[Instance]
     names: dict[int, str] = field(default_factory=dict)
+    blocks: dict[str, Block] = field(default_factory=dict)
+    late: dict[int, float] = field(default_factory=dict)
+    early: dict[int, float] = field(default_factory=dict)
 
     @property
     def instances(self) -> list[Instance]:
@@ -67,11 +94,11 @@ class Netlist:
 
     @property
     def area(self) -> float:
-        """Sum of the cells' areas, µm²."""
+        """Sum of the cells' areas, without blocks, µm²."""
         return sum(instance.cell.area for instance in self.instances)
 
 
-def read_netlist(text: str, top: str, library: Library) -> Netlist:
+def read_netlist(text: str, top: str, library: Library, blocks: Mapping[str, Block] | None = None) -> Netlist:
     """The netlist in what yosys' `write_json` wrote after mapping to a library.
 
     Parameters
@@ -82,6 +109,8 @@ def read_netlist(text: str, top: str, library: Library) -> Netlist:
         Name of the module.
     library : Library
         The library that it was mapped to.
+    blocks : mapping of str to Block, optional
+        Types of cells that may be there besides those of the library. Their pins with CLK in their names are clocks.
 
     Raises
     ------
@@ -92,25 +121,38 @@ def read_netlist(text: str, top: str, library: Library) -> Netlist:
     unconnected = _counter(module)
     registers: list[FlipFlop] = []
     logic: list[Instance] = []
+    placed: dict[str, Block] = {}
+    late: dict[int, float] = {}
+    early: dict[int, float] = {}
     for name, content in module["cells"].items():
+        if blocks and content["type"] in blocks:
+            placed[name] = block = blocks[content["type"]]
+            for pin, bits in content["connections"].items():
+                nets = [bit for bit in bits if isinstance(bit, int) and "CLK" not in pin]
+                if content["port_directions"][pin] == "output":
+                    late |= dict.fromkeys(nets, block.access)
+                else:
+                    early |= {net: max(block.setup, early.get(net, block.setup)) for net in nets}
+            continue
         cell = library.cells.get(content["type"])
         if cell is None:
             raise AsicError(f"{top}: cell '{name}' of type {content['type']} is not in the library {library.name}; the "
                             f"design may hold memories, latches or vendor primitives, which it has no cells for")
-        nets = {pin: next(unconnected) for pin in cell.pins}
-        nets |= {pin: _net(bits[0]) for pin, bits in content["connections"].items() if bits}
+        pins = {pin: next(unconnected) for pin in cell.pins}
+        pins |= {pin: _net(bits[0]) for pin, bits in content["connections"].items() if bits}
         if cell.register:
-            registers.append(FlipFlop(name, cell, nets, cell.register))
+            registers.append(FlipFlop(name, cell, pins, cell.register))
         else:
-            logic.append(Instance(name, cell, nets))
+            logic.append(Instance(name, cell, pins))
     clock = _clock(registers, top)
     ports = {direction: {name: tuple(map(_net, port["bits"])) for name, port in module["ports"].items()
                          if port["direction"] == direction} for direction in ("input", "output")}
     inputs = {name: nets for name, nets in ports["input"].items() if nets != (clock,)}
     if clock is not None and len(inputs) == len(ports["input"]):
         raise AsicError(f"{top}: the flip-flops' clock must be an input of the design; gated clocks are not measured")
-    known = {0, 1}.union(*inputs.values(), *(instance.nets.values() for instance in registers))
-    return Netlist(inputs, ports["output"], clock, registers, _ordered(logic, known, top), _names(module))
+    known = {0, 1}.union(late, *inputs.values(), *(instance.nets.values() for instance in registers))
+    return Netlist(inputs, ports["output"], clock, registers, _ordered(logic, known, top), _names(module), placed, late,
+                   early)
 
 
 def _net(bit: int | str) -> int:

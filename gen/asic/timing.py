@@ -15,6 +15,8 @@ __all__ = ["CLOCK_SLEW", "WIRE", "Timing", "loads", "time"]
 WIRE = 3.0
 #: Transition time of the ideal clock, ns.
 CLOCK_SLEW = 0.05
+#: Capacitance of a block's input, fF, and transition time of its outputs, ns.
+_BLOCK_PIN, _BLOCK_SLEW = 10.0, 0.1
 
 _IDEAL = -1         # the clock of the flip-flops at the inputs: a net of no netlist
 _Edges = dict[bool, float]      # by whether the net rises
@@ -53,6 +55,8 @@ def loads(netlist: Netlist) -> Mapping[int, float]:
     for instance in netlist.instances:
         for pin, net in instance.inputs():
             result[net] += pin.capacitance + WIRE
+    for net in netlist.early:
+        result[net] += _BLOCK_PIN + WIRE
     return result
 
 
@@ -108,6 +112,10 @@ def time(netlist: Netlist, library: Library) -> Timing:
             for arc in pin.arcs:
                 if arc.kind == "rising_edge":
                     through(pin, arc, register.nets[arc.source], net)
+    for net, access in netlist.late.items():
+        starts.add(net)
+        for rises in (True, False):
+            reach((net, rises), access, _BLOCK_SLEW, (_IDEAL, True))
     launch = {net: _mean(arrival[net].values()) for net in starts}
     for instance in netlist.logic:
         for pin, net in instance.outputs():
@@ -119,6 +127,7 @@ def time(netlist: Netlist, library: Library) -> Timing:
     ends = [(at, (net, rises)) for nets in netlist.outputs.values() for net in nets
             for rises, at in arrival[net].items()]
     ends += [end for register in netlist.registers for end in _setups(register, arrival, slew)]
+    ends += [(at + setup, (net, rises)) for net, setup in netlist.early.items() for rises, at in arrival[net].items()]
     delay, edge = max(ends, default=(0.0, None))
     path: list[tuple[int, float]] = []
     while edge in before:

@@ -121,6 +121,7 @@ def read_netlist(text: str, top: str, library: Library, blocks: Mapping[str, Blo
     unconnected = _counter(module)
     registers: list[FlipFlop] = []
     logic: list[Instance] = []
+    names = _names(module)
     placed: dict[str, Block] = {}
     late: dict[int, float] = {}
     early: dict[int, float] = {}
@@ -131,6 +132,7 @@ def read_netlist(text: str, top: str, library: Library, blocks: Mapping[str, Blo
                 nets = [bit for bit in bits if isinstance(bit, int) and "CLK" not in pin]
                 if content["port_directions"][pin] == "output":
                     late |= dict.fromkeys(nets, block.access)
+                    names = dict.fromkeys(nets, f"{name}.{pin}") | names
                 else:
                     early |= {net: max(block.setup, early.get(net, block.setup)) for net in nets}
             continue
@@ -151,8 +153,7 @@ def read_netlist(text: str, top: str, library: Library, blocks: Mapping[str, Blo
     if clock is not None and len(inputs) == len(ports["input"]):
         raise AsicError(f"{top}: the flip-flops' clock must be an input of the design; gated clocks are not measured")
     known = {0, 1}.union(late, *inputs.values(), *(instance.nets.values() for instance in registers))
-    return Netlist(inputs, ports["output"], clock, registers, _ordered(logic, known, top), _names(module), placed, late,
-                   early)
+    return Netlist(inputs, ports["output"], clock, registers, _ordered(logic, known, top), names, placed, late, early)
 
 
 def _net(bit: int | str) -> int:

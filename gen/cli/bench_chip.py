@@ -52,7 +52,7 @@ def _run(arguments: Namespace) -> int:
             values["opensta_slack_ns"] = slack(program, f"{top}.sta.tcl", result.folder)
         checked = f"{values['opensta_slack_ns']:.2f} ns to spare, with clock uncertainty and delays outside"
     macros = [("macros", f"{result.blocks}, {result.block_area_um2:,.0f} µm² besides the cells")]
-    begin, *_, end = result.path or [("", 0.0), ("", 0.0)]
+    begin, end = (result.path[place][0] for place in (0, -1)) if result.path else ("nowhere", "nowhere")
     show_table([
         ("library", result.library), ("area", f"{result.area_um2:,.0f} µm²"),
         ("gate equivalents", f"{result.gate_equivalents:,.0f}"), ("cells", f"{result.cells:,}"),
@@ -60,7 +60,7 @@ def _run(arguments: Namespace) -> int:
         *(macros if result.blocks else []),
         ("clock", f"{chip.clock_hz / 1e6:g} MHz"),
         ("reaches", f"{1e3 / result.delay_ns:.1f} MHz, {result.delay_ns:.2f} ns"),
-        ("slowest path", f"from {begin[0]} to {end[0]}"), ("OpenSTA", checked)])
+        ("slowest path", f"from {begin} to {end}"), ("OpenSTA", checked)])
     say(str(Path(result.folder) / f"{top}.netlist.v"))
     if arguments.json:
         write_json(arguments.json, values)

@@ -61,6 +61,8 @@ class Row:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--board", default="ulx3s-85f", help="the board (default: %(default)s)")
+    parser.add_argument("--config", metavar="NAME|FILE.toml", help="preset or file (default: that of the build, or the "
+                                                                   "board's)")
     parser.add_argument("--build", metavar="FILE", help="what `nomul build --json` wrote for this board")
     parser.add_argument("--json", metavar="FILE", help="where to write the result")
     arguments = parser.parse_args()
@@ -68,7 +70,7 @@ def main() -> None:
     build = json.loads(Path(arguments.build).read_text(encoding="utf-8")) if arguments.build else None
     if build and build["board"] != board.name:
         parser.error(f"--build {arguments.build} is of board {build['board']}, not {board.name}")
-    config, family = load_config(build["config"] if build else board.preset), board.family.name
+    config, family = load_config(arguments.config or (build["config"] if build else board.preset)), board.family.name
     if family not in PRODUCTS:
         parser.error(f"--board must have an FPGA of {', '.join(PRODUCTS)}, not {family}")
     luts = {row.pe: row.luts_per_op for row in bench_fpga(family, ["l1", "sign", "shift8", "multiplier-rows",
@@ -77,7 +79,7 @@ def main() -> None:
     clock = board.clock_hz / 1e6
     rows = [row for name in NETWORKS for row in _rows(random_network(name, "adder"), config, budgets, clock)]
     for row in rows:
-        print(f"{row.network:9} {row.array:16} {row.elements:5} elements, {row.lanes:2}×{row.columns:<2} "
+        print(f"{row.network:9} {row.array:17} {row.elements:5} elements, {row.lanes:2}×{row.columns:<2} "
               f"{row.cycles:8} cycles {row.images_per_second:9.1f} images/s, bound {row.bound_images_per_second:9.1f}")
     reaches = build["fmax_mhz"] if build else None
     print(f"{board.name}, {config.name}: at {clock:g} MHz" + (f"; placed and routed, it reaches {reaches:.1f} MHz"

@@ -78,6 +78,8 @@ def generate(config: Config, folder: str | Path, board: Target | None = None, fa
 
 def _write(folder: Path, files: Mapping[str, str]) -> list[Path]:
     """Writes every file beside its place first, so that an error (a full disk, say) changes nothing."""
+    if folder.is_file():
+        raise EmitError(f"cannot write generated files to {str(folder)!r}: that is a file; give a folder")
     work = None
     try:
         folder.mkdir(parents=True, exist_ok=True)

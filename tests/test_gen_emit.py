@@ -100,5 +100,5 @@ def test_error_while_writing_changes_nothing(tmp_path):
 
 def test_folder_that_is_a_file_is_an_error(tmp_path):
     (tmp_path / "taken").write_text("")
-    with pytest.raises(EmitError, match="cannot write generated files to .*taken"):
+    with pytest.raises(EmitError, match=r"cannot write generated files to '.*taken': that is a file; give a folder"):
         generate(small_config(), tmp_path / "taken")

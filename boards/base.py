@@ -99,7 +99,7 @@ class Board(ABC):
     resources : mapping of str to int
         What the FPGA has, by `nomul.gen.synth.family.KINDS`; at least "luts", "ffs" and "memories".
     clock_hz, baud : int
-        Clock of the accelerator, and speed of its serial line.
+        Clock of the accelerator, and speed of its serial line, 0 if it has none.
     link : str
         How the host is connected, in words.
     preset : str
@@ -180,3 +180,7 @@ class Board(ABC):
 
         Empty if the vendor's tool makes the bitstream.
         """
+
+    def vendor_command(self, top: str) -> str:
+        """The command of the vendor's tool that makes the bitstream, in the folder of the files of `emit`."""
+        raise NotImplementedError(f"{self.name} needs no tool of a vendor")

@@ -23,7 +23,8 @@ def _run(arguments: Namespace) -> int:
     if arguments.json:
         check_output(arguments.json)
     show_table([(board.name, board.chip, board.resources["luts"], board.resources["memories"], board.preset,
-                 _array(board), f"{board.clock_hz / 1e6:g}", f"{board.baud:,}", board.link, board.programming)
+                 _array(board), f"{board.clock_hz / 1e6:g}", f"{board.baud:,}" if board.baud else "-", board.link,
+                 board.programming)
                 for board in BOARDS],
                ("board", "chip", "look-up tables", "block RAMs", "preset", "which is", "clock, MHz", "baud rate",
                 "link", "to load"))
@@ -33,7 +34,7 @@ def _run(arguments: Namespace) -> int:
         write_json(arguments.json, {"boards": [
             {"name": board.name, "summary": board.summary, "chip": board.chip, "toolchain": board.toolchain,
              "resources": dict(board.resources), "clock_mhz": board.clock_hz / 1e6, "link": board.link,
-             "baud": board.baud, "preset": board.preset, "bitstream": board.bitstream,
+             "baud": board.baud or None, "preset": board.preset, "bitstream": board.bitstream,
              "programming": board.programming} for board in BOARDS], "chips": [
             {"name": chip.name, "summary": chip.summary, "chip": chip.chip, "toolchain": chip.toolchain,
              "clock_mhz": chip.clock_hz / 1e6, "link": chip.link, "preset": chip.preset, "bitstream": False}

@@ -23,7 +23,7 @@ def _configure(parser: ArgumentParser) -> None:
 
 
 def _run(arguments: Namespace) -> int:
-    from nomul.boards import find_board
+    from nomul.boards import BoardError, find_board
     from nomul.gen.emit import generate
     from nomul.gen.presets import load_config
     from nomul.gen.synth.build import build
@@ -32,6 +32,11 @@ def _run(arguments: Namespace) -> int:
 
     board = find_board(arguments.board)
     config = load_config(arguments.config or board.preset)
+    if not board.bitstream:
+        raise BoardError(
+            f"{board.toolchain} makes the bitstream of board {board.name}: run `nomul generate --config "
+            f"{arguments.config or board.preset} --board {board.name} -o {arguments.output}`, and in that folder "
+            f"`{board.vendor_command(module_name(config.name))}`")
     with working(f"generate {config.name}"):
         paths = generate(config, arguments.output, board)
     if arguments.json:      # which may be in a folder that has just been made

@@ -26,13 +26,12 @@ it while it resets its DMAs. A run that waits for weights ends when no network i
 """
 
 from enum import IntEnum
-from typing import NamedTuple
 
 from nomul.gen.spec.config import Config
-from nomul.gen.spec.registers import REGISTERS, Region, word_bytes
+from nomul.gen.spec.registers import REGISTERS, Region, Register, word_bytes
 
-__all__ = ["AXI_ADDRESS_BITS", "AXI_BASE", "AXI_REGISTERS", "SECTION", "SECTION_REGIONS", "STREAM_BYTES", "WORD_BASE",
-           "AxiRegister", "StreamError", "axi_address", "beats"]
+__all__ = ["AXI_ADDRESS_BITS", "AXI_BASE", "AXI_REGISTERS", "ERROR_MEANINGS", "SECTION", "SECTION_REGIONS",
+           "STREAM_BYTES", "WORD_BASE", "StreamError", "axi_address", "beats"]
 
 #: Bits of a byte address on AXI4-Lite.
 AXI_ADDRESS_BITS = 12
@@ -50,29 +49,28 @@ SECTION_REGIONS = (Region.REGISTERS, Region.PROGRAM, Region.WEIGHTS, Region.PARA
 class StreamError(IntEnum):
     """Bits of the ERRORS register."""
 
-    #: TLAST in the middle of an image, or not with its last byte; or IMAGE_BYTES is 0 or beyond the image memory.
     IMAGE_LENGTH = 0
-    #: An image, or words for WEIGHT_STREAM, while no network is loaded.
     NO_NETWORK = 1
-    #: A section of no words, of a region that cannot be written, or beyond its end.
     SECTION = 2
-    #: TLAST in the middle of a section, or bytes without TKEEP.
     SECTION_LENGTH = 3
-    #: RESULT_COUNT exceeds the result memory: the run's results are left out.
     RESULT_COUNT = 4
-    #: CHECK_WHERE and CHECK_WORDS name words that cannot be read.
     CHECK = 5
 
 
-class AxiRegister(NamedTuple):
-    """One 32-bit register; its place in `AXI_REGISTERS` gives its address."""
+#: What each of them says.
+ERROR_MEANINGS = {
+    StreamError.IMAGE_LENGTH: "TLAST in the middle of an image, or none with its packet's last byte; or IMAGE_BYTES "
+                              "is 0, or more than the image memory has",
+    StreamError.NO_NETWORK: "an image, or words of WEIGHT_STREAM, while no network is loaded",
+    StreamError.SECTION: "a section of no words, of a region that no section may write, or beyond its end",
+    StreamError.SECTION_LENGTH: "TLAST in the middle of a section, or a beat without all its bytes",
+    StreamError.RESULT_COUNT: "RESULT_COUNT is more than the result memory has: a run's results are left out",
+    StreamError.CHECK: "CHECK_WHERE and CHECK_WORDS name words that cannot be read",
+}
 
-    name: str
-    writable: bool
-    meaning: str
 
-
-AXI_REGISTERS = tuple(AxiRegister(*row) for row in (
+#: 32 bits each; the place gives the address.
+AXI_REGISTERS = tuple(Register(*row) for row in (
     ("STREAM_BYTES", False, "bytes in a beat of the streams"),
     ("HALT", True, "1: drop whatever the streams bring, give up results; 0 at power-up"),
     ("IMAGE_BYTES", True, "bytes of an image on s_axis_data"),

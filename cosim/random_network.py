@@ -96,6 +96,9 @@ class _Builder:
                   self.upsample]
         if self.bounds.extreme:
             blocks += [self.residual, self.residual, self.branches, self.sum_of_two, self.depthwise]
+        if not self.config.vector_sums:
+            blocks = [block for block in blocks
+                      if block not in (self.residual, self.concat, self.branches, self.sum_of_two)]
         return blocks[self.chance.choice(len(blocks))]
 
     def append(self, layer: Layer) -> None:

@@ -37,8 +37,8 @@ class HostBus(wiring.Signature):
         From the cycle after `start` until all runs have ended.
     result_run : Out(2)
         Whose results, of the last four runs, are read.
-    result_count : In(32)
-        Register RESULT_COUNT.
+    result_count : In(range(result_words + 2))
+        Register RESULT_COUNT, or result_words + 1 if it is more.
     loaded : In(1)
         A network is loaded (register NETWORK is not 0).
     bad_frame : Out(1)
@@ -54,5 +54,6 @@ class HostBus(wiring.Signature):
             "write_enable": Out(1), "write_data": Out(self.bits), "ready": In(1),
             "read_enable": Out(1), "read_data": In(self.bits),
             "start": Out(1), "run": Out(range(RUN_NUMBERS)), "pending": In(1), "busy": In(1),
-            "result_run": Out(range(RUNS_KEPT)), "result_count": In(32), "loaded": In(1), "bad_frame": Out(1),
+            "result_run": Out(range(RUNS_KEPT)), "result_count": In(range(config.result_words + 2)), "loaded": In(1),
+            "bad_frame": Out(1),
         })

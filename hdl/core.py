@@ -163,15 +163,16 @@ class Core(wiring.Component):
         ]
 
         # What the cycles went into.
-        m.submodules.activity = activity = ActivityCounters()
-        m.d.comb += [
-            activity.clear.eq(sequencer.start), activity.executing.eq(sequencer.executing),
-            activity.awaiting.eq(bus.pending & packer.busy & ~running),
-            activity.working.eq(array.working | vector.working),
-            activity.lacks_tile.eq(array.lacks_tile), activity.lacks_bank.eq(array.lacks_bank),
-            *(getattr(registers, f"cycles_{name}").eq(getattr(activity, name))
-              for name in ("busy", "weights", "accumulators", "drain", "input")),
-        ]
+        if config.counters:
+            m.submodules.activity = activity = ActivityCounters()
+            m.d.comb += [
+                activity.clear.eq(sequencer.start), activity.executing.eq(sequencer.executing),
+                activity.awaiting.eq(bus.pending & packer.busy & ~running),
+                activity.working.eq(array.working | vector.working),
+                activity.lacks_tile.eq(array.lacks_tile), activity.lacks_bank.eq(array.lacks_bank),
+                *(getattr(registers, f"cycles_{name}").eq(getattr(activity, name))
+                  for name in ("busy", "weights", "accumulators", "drain", "input")),
+            ]
 
         # Results.
         connect(m, array.results, results.i)

@@ -1,20 +1,18 @@
 """The device's side of the link: takes requests, works on the host bus, answers (`nomul.gen.spec.frames`)."""
 
-from amaranth.hdl import Module, Mux, Signal, Value
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.frames import ANSWER, RUNS_KEPT, Operation, Status
-from nomul.gen.spec.registers import RESULT_HEADER, RUN_BIT, Region, depth, word_bytes
+from nomul.gen.spec.registers import RESULT_HEADER, RUN_BIT, Region, depth, most_results, word_bytes
 from nomul.hdl.bus import HostBus
 from nomul.hdl.framing import HEADER, ReceivedFrame
 
 __all__ = ["HostProcessor"]
 
-#: Payload bytes that name what a request is about, and how many of them each operation has.
-_SUBJECT = data.StructLayout({"region": 8, "address": 24, "count": 32})
+#: Payload bytes that name what a request is about (region 1, address 3, count 4), as many as each operation has.
 _SUBJECT_BYTES = {Operation.READ: 6, Operation.WRITE: 4, Operation.CHECKSUM: 8, Operation.START: 1, Operation.FINISH: 1}
 #: Of them, those that more payload may follow.
 _OPEN = (Operation.WRITE, Operation.START)
@@ -36,8 +34,8 @@ class HostProcessor(wiring.Component):
     -------
     frame : In(ReceivedFrame), bad : In(1)
         From `FrameReceiver`.
-    header : Out(stream of HEADER), payload : Out(stream of 8)
-        To `FrameTransmitter`.
+    header : Out(stream of HEADER), payload : Out(stream of 8), absorb : Out(1), clear : Out(1), crc : In(32)
+        To and from `FrameTransmitter`, whose CRC makes the checksums.
     bus : Out(HostBus)
         To the core.
     """
@@ -47,36 +45,41 @@ class HostProcessor(wiring.Component):
         super().__init__({
             "frame": In(ReceivedFrame(config)), "bad": In(1),
             "header": Out(stream.Signature(HEADER)), "payload": Out(stream.Signature(8)),
-            "bus": Out(HostBus(config)),
+            "absorb": Out(1), "clear": Out(1), "crc": In(32), "bus": Out(HostBus(config)),
         })
 
     def elaborate(self, platform):
         m = Module()
         config, frame, bus, payload = self._config, self.frame, self.bus, self.payload
         request = frame.header
-        m.submodules.crc = crc = CRC32_ISO_HDLC(8).create()
 
         # Sequence numbers.
         expected = Signal(8)
         answered = Signal()             # a request has been taken: `expected - 1` may be repeated
         nak_due, nak = Signal(), Signal()
 
-        # Words of `subject.region` from `subject.address`, `subject.count` to go, are moved byte by byte.
-        subject = Signal(_SUBJECT)
-        size = Signal(range(max(bus.signature.bits // 8, *_SUBJECT_BYTES.values()) + 1))
+        # `count` words of `region` from `place` on are moved byte by byte; the last byte is that of number `end`. An
+        # address has as many bits as the deepest region, and a run's number from `RUN_BIT` on. Whether there were more
+        # bits that are not 0, is told by `far` for the address, and by `many` for the count.
+        deepest = max(depth(each, config) for each in Region).bit_length()
+        region, far, many = Signal(8), Signal(), Signal()
+        place, turn = Signal(min(deepest, RUN_BIT)), Signal(24 - RUN_BIT)
+        address = Cat(place, Const(0, RUN_BIT - len(place)), turn)
+        count = Signal(max(deepest, config.frame_bytes.bit_length()) + 1)
+        end = Signal(range(max(bus.signature.bits // 8, *_SUBJECT_BYTES.values())))
         word = Signal(bus.signature.bits)
-        index = Signal.like(size)
-        last_byte, last_word = index == size - 1, subject.count == 1
+        index = Signal.like(end)
+        last_byte, last_word = index == end, count == 1
         # Runs. The number of a START or FINISH is where other requests have their region.
         run, following, result_run = Signal.like(bus.run), Signal.like(bus.run), Signal.like(bus.result_run)
         age = Signal.like(bus.run)      # how many runs have been started since
         m.d.comb += [
-            run.eq(subject.region), following.eq(bus.run + 1), age.eq(bus.run - run),
+            run.eq(region), following.eq(bus.run + 1), age.eq(bus.run - run),
             bus.result_run.eq(Mux(request.operation == Operation.FINISH, result_run, bus.run)),
         ]
         # Words of an image are for the run that follows, those of the weight stream for the one that was started last.
-        image, weights = subject.region == Region.INPUT, subject.region == Region.WEIGHT_STREAM
-        due = subject.address[RUN_BIT:] == Mux(weights, bus.run, following)
+        image, weights = region == Region.INPUT, region == Region.WEIGHT_STREAM
+        due = turn == Mux(weights, bus.run, following)
 
         # The byte at `position` of the payload is always there: the memory is asked for the next one in time.
         position = Signal.like(frame.address)
@@ -86,33 +89,42 @@ class HostProcessor(wiring.Component):
 
         # The answer.
         status = Signal(Status)
-        length = Signal(16)
+        length = Signal(range(config.frame_bytes + 2))
         answering = Signal()
         m.d.comb += [
             self.header.payload.sequence.eq(Mux(nak, expected, request.sequence)),
             self.header.payload.operation.eq(Mux(nak, Operation.NAK, request.operation) | ANSWER),
             self.header.payload.length.eq(length),
-            bus.region.eq(subject.region), bus.address.eq(subject.address), bus.write_data.eq(word),
-            bus.bad_frame.eq(self.bad), crc.data.eq(word),
+            bus.region.eq(region), bus.address.eq(address), bus.write_data.eq(word), bus.bad_frame.eq(self.bad),
         ]
 
         def refuse(why: Status):
             m.d.sync += [status.eq(why), length.eq(1)]
             m.next = "Header"
 
-        def work_on(region: Region, address, count):
+        def take(part, bits, flag):
+            """Some bits of the byte at hand; the flag, if those that `part` has no room for are not 0."""
+            m.d.sync += part.eq(bits)
+            with m.If(bits[len(part):].any()):
+                m.d.sync += flag.eq(1)
+
+        def next_word():
+            later = Cat(place, turn) + 1 if deepest > RUN_BIT else Cat((place + 1)[:len(place)], turn)
+            m.d.sync += [Cat(place, turn).eq(later), count.eq(count - 1)]
+
+        def work_on(which: Region, number, words):
             m.d.sync += [
-                subject.region.eq(region), subject.address.eq(address), subject.count.eq(count), index.eq(0),
-                size.eq(word_bytes(region, config)),
+                region.eq(which), place.eq(0), turn.eq(number), count.eq(words), index.eq(0),
+                end.eq(word_bytes(which, config) - 1),
             ]
 
         with m.FSM():
             with m.State("Idle"):
                 m.d.sync += [
                     status.eq(Status.OK), length.eq(1), answering.eq(0), nak.eq(0),
-                    position.eq(0), index.eq(0), word.eq(0), subject.eq(0),
+                    position.eq(0), index.eq(0), word.eq(0), place.eq(0), turn.eq(0), count.eq(0),
+                    far.eq(0), many.eq(0),
                 ]
-                m.d.comb += crc.start.eq(1)
                 with m.If(nak_due):
                     m.d.sync += [nak_due.eq(0), nak.eq(1)]
                     m.next = "Header"
@@ -127,62 +139,72 @@ class HostProcessor(wiring.Component):
             with m.State("Dispatch"):
                 with m.Switch(request.operation):
                     with m.Case(Operation.SYNC):
-                        m.d.sync += [word.eq(config.frame_bytes), size.eq(2), subject.count.eq(1), length.eq(3)]
+                        m.d.sync += [word.eq(config.frame_bytes), end.eq(1), count.eq(1), length.eq(3)]
                         m.next = "Header"
                         with m.If(request.length != 0):
                             refuse(Status.BAD_LENGTH)
-                    for operation, count in _SUBJECT_BYTES.items():
+                    for operation, needed in _SUBJECT_BYTES.items():
                         with m.Case(operation):
-                            m.d.sync += size.eq(count)
+                            m.d.sync += end.eq(needed - 1)
                             m.next = "Subject"
-                            with m.If(request.length < count if operation in _OPEN else request.length != count):
+                            with m.If(request.length < needed if operation in _OPEN else request.length != needed):
                                 refuse(Status.BAD_LENGTH)
                     with m.Default():
                         refuse(Status.BAD_OPERATION)
 
             # What and where: READ, WRITE, CHECKSUM; which run: START, FINISH.
             with m.State("Subject"):
-                m.d.sync += Value.cast(subject).word_select(position[:3], 8).eq(frame.data)
+                with m.Switch(position):
+                    with m.Case(0):
+                        m.d.sync += region.eq(frame.data)
+                    for n in range(3):
+                        with m.Case(1 + n):
+                            take(place[8 * n:8 * n + 8], frame.data[:RUN_BIT - 8 * n], far)
+                    for n in range(4):
+                        with m.Case(4 + n):
+                            take(count[8 * n:8 * n + 8], frame.data, many)
+                with m.If(position == 3):
+                    m.d.sync += turn.eq(frame.data[-len(turn):])
                 m.d.comb += advance.eq(1)
-                with m.If(position == size - 1):
+                with m.If(position == end):
                     m.next = "Region"
                     with m.If(request.operation == Operation.START):
                         m.next = "Begin"
                     with m.Elif(request.operation == Operation.FINISH):
                         m.next = "Await"
-            bytes_left = Signal(16)
-            limit = Signal(range(max(depth(region, config) for region in Region) + 1))
+            bytes_left = Signal(range(config.frame_bytes + 1))
+            limit = Signal(range(max(depth(each, config) for each in Region) + 1))
             with m.State("Region"):
                 writing = request.operation == Operation.WRITE
                 m.next = "Measure"
                 with m.If(writing):
-                    m.d.sync += [bytes_left.eq(request.length - _SUBJECT_BYTES[Operation.WRITE]), subject.count.eq(0)]
+                    m.d.sync += [bytes_left.eq(request.length - _SUBJECT_BYTES[Operation.WRITE]), count.eq(0)]
                 with m.Elif(request.operation == Operation.READ):
-                    m.d.sync += [
-                        bytes_left.eq(subject.count), length.eq(subject.count[:16] + 1), subject.count.eq(0),
-                    ]
+                    m.d.sync += [bytes_left.eq(count), length.eq(count + 1), count.eq(0)]
                 with m.Else():
                     m.d.sync += bytes_left.eq(0)
-                with m.Switch(subject.region):
-                    for region in Region:
-                        with m.Case(region):
-                            m.d.sync += [size.eq(word_bytes(region, config)), limit.eq(depth(region, config))]
-                            if region in (Region.RESULTS, Region.INPUT, Region.CODED_WEIGHTS, Region.WEIGHT_STREAM):
-                                with m.If(writing == (region == Region.RESULTS)):
+                with m.Switch(region):
+                    for each in Region:
+                        with m.Case(each):
+                            m.d.sync += [end.eq(word_bytes(each, config) - 1), limit.eq(depth(each, config))]
+                            if each in (Region.RESULTS, Region.INPUT, Region.CODED_WEIGHTS, Region.WEIGHT_STREAM):
+                                with m.If(writing == (each == Region.RESULTS)):
                                     refuse(Status.BAD_ADDRESS)
                     with m.Default():
                         refuse(Status.BAD_ADDRESS)
-                with m.If((request.operation == Operation.READ) & (subject.count >= config.frame_bytes)):
+                with m.If((request.operation == Operation.READ) & (many | (count >= config.frame_bytes))):
                     refuse(Status.BAD_LENGTH)
             with m.State("Measure"):
-                reached = Mux(image | weights, subject.address[:RUN_BIT], subject.address) + subject.count
-                with m.If(bus.busy & ~image & ~weights & (subject.region != Region.REGISTERS)):
+                whole = Cat(place, turn) if deepest > RUN_BIT else place
+                reached = Mux(image | weights, place, whole) + count
+                foreign = 0 if deepest > RUN_BIT else turn.any() & ~(image | weights)
+                with m.If(bus.busy & ~image & ~weights & (region != Region.REGISTERS)):
                     m.next = "Measure"
-                with m.Elif(bytes_left >= size):
-                    m.d.sync += [bytes_left.eq(bytes_left - size), subject.count.eq(subject.count + 1)]
-                with m.Elif((bytes_left != 0) | (subject.count == 0)):
+                with m.Elif(bytes_left > end):
+                    m.d.sync += [bytes_left.eq(bytes_left - end - 1), count.eq(count + 1)]
+                with m.Elif((bytes_left != 0) | ((count == 0) & ~many)):
                     refuse(Status.BAD_LENGTH)
-                with m.Elif(reached > limit):
+                with m.Elif((reached > limit) | far | many | foreign):
                     refuse(Status.BAD_ADDRESS)
                 with m.Else():
                     with m.Switch(request.operation):
@@ -203,10 +225,8 @@ class HostProcessor(wiring.Component):
                 ignored = (image | weights) & ~due
                 m.d.comb += bus.write_enable.eq(~ignored & ~(image & bus.pending))
                 with m.If((bus.write_enable & bus.ready) | ignored):
-                    m.d.sync += [
-                        word.eq(0), index.eq(0),
-                        subject.address.eq(subject.address + 1), subject.count.eq(subject.count - 1),
-                    ]
+                    m.d.sync += [word.eq(0), index.eq(0)]
+                    next_word()
                     m.next = "Collect"
                     with m.If(last_word):
                         m.next = "Header"
@@ -222,7 +242,7 @@ class HostProcessor(wiring.Component):
                 with m.Elif(run != following):      # begun before
                     m.next = "Header"
                 with m.Elif(~bus.pending):
-                    work_on(Region.INPUT, following << RUN_BIT, request.length - _SUBJECT_BYTES[Operation.START])
+                    work_on(Region.INPUT, following, request.length - _SUBJECT_BYTES[Operation.START])
                     m.next = "Collect"
                     with m.If(request.length == _SUBJECT_BYTES[Operation.START]):
                         m.next = "Start"
@@ -237,7 +257,7 @@ class HostProcessor(wiring.Component):
                     refuse(Status.NO_NETWORK)
                 with m.Elif(age >= RUNS_KEPT):
                     refuse(Status.BAD_RUN)
-                with m.Elif(bus.result_count > min(config.result_words, (config.frame_bytes - 1) // 2 - RESULT_HEADER)):
+                with m.Elif(bus.result_count > most_results(config)):
                     refuse(Status.BAD_LENGTH)
                 with m.Elif(~(((age == 0) & bus.busy) | ((age == 1) & bus.pending))):
                     words = bus.result_count + RESULT_HEADER
@@ -256,20 +276,19 @@ class HostProcessor(wiring.Component):
                 m.d.sync += word.eq(bus.read_data)
                 m.next = "Bytes"
             with m.State("Bytes"):
-                m.d.comb += [payload.payload.eq(word), payload.valid.eq(answering), crc.valid.eq(~answering)]
-                with m.If(payload.ready | ~answering):
+                m.d.comb += [payload.payload.eq(word), payload.valid.eq(1), self.absorb.eq(~answering)]
+                with m.If(payload.ready):
                     m.d.sync += [word.eq(word >> 8), index.eq(index + 1)]
                     with m.If(last_byte):
-                        m.d.sync += [
-                            subject.address.eq(subject.address + 1), subject.count.eq(subject.count - 1),
-                        ]
+                        next_word()
                         m.next = "Fetch"
                         with m.If(last_word):
                             m.next = "Next"
             with m.State("Next"):
                 m.next = "Done"
                 with m.If(~answering):
-                    m.d.sync += [word.eq(crc.crc), size.eq(4), subject.count.eq(1), index.eq(0), length.eq(5)]
+                    m.d.comb += self.clear.eq(1)
+                    m.d.sync += [word.eq(self.crc), end.eq(3), count.eq(1), index.eq(0), length.eq(5)]
                     m.next = "Header"
 
             # The answer.

@@ -41,12 +41,16 @@ class HostLink(wiring.Component):
         m.submodules.slice = register = RegisterSlice(8)      # a memory's output is late in its cycle
         m.submodules.receiver = receiver = FrameReceiver(self._config)
         m.submodules.processor = processor = HostProcessor(self._config)
-        m.submodules.transmitter = transmitter = FrameTransmitter()
+        m.submodules.transmitter = transmitter = FrameTransmitter(self._config)
         connect(m, flipped(self.rx), queue.i)
         connect(m, queue.o, register.i)
         connect(m, register.o, receiver.i)
         connect(m, receiver.frame, processor.frame)
         m.d.comb += processor.bad.eq(receiver.bad)
+        m.d.comb += [
+            transmitter.absorb.eq(processor.absorb), transmitter.clear.eq(processor.clear),
+            processor.crc.eq(transmitter.crc),
+        ]
         connect(m, processor.header, transmitter.header)
         connect(m, processor.payload, transmitter.payload)
         connect(m, transmitter.o, flipped(self.tx))

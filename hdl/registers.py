@@ -1,39 +1,45 @@
 """The registers of `nomul.gen.spec.registers` in hardware."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import INTERFACE_VERSION, Config
-from nomul.gen.spec.registers import MAGIC, REGISTERS, Status, address_of
+from nomul.gen.spec.registers import INPUT_FIELDS, MAGIC, REGISTERS, Status, address_of
+from nomul.hdl.memory import plain_memory
 
 __all__ = ["RegisterBlock"]
 
+#: CYCLES, and what `counters` adds.
 _CYCLES = [register.name.lower() for register in REGISTERS if register.name.startswith("CYCLES")]
+_ERROR_BITS = 16
 
 
 class RegisterBlock(wiring.Component):
     """All registers behind one word access port.
 
-    A write takes effect at the next clock edge; writes to read-only registers are ignored.
+    A write takes effect at the next clock edge; writes to read-only registers are ignored. What the host has written it
+    reads from a memory, so that only bits that the hardware uses are registers.
 
     Parameters
     ----------
     config : Config
-        Its hash can be read; has `weight_stream`.
+        Its hash can be read; has `weight_stream`, `counters` and sizes.
 
     Members
     -------
     address : In, write_enable : In(1), write_data : In(32), read_data : Out(32)
         Word access; `read_data` in the cycle after `address`.
     busy : In(1), run : In(32), cycles : In(32), cycles_... : In(32), top : In(32)
-        Shown in STATUS, RUN, CYCLES, CYCLES_... and TOP.
+        Shown in STATUS, RUN, CYCLES, CYCLES_... and TOP; those of CYCLES_... only with `counters`.
     bad_frame : In(1)
         Strobe, counted by FRAME_ERRORS.
     loaded : Out(1)
         NETWORK is not 0.
-    network_low, network_high, result_count, stream_base, input_... : Out(32)
-        Every writable register, as the host wrote it; 0 at power-up, and STREAM_BASE always without `weight_stream`.
+    result_count : Out(range(result_words + 2))
+        RESULT_COUNT, or result_words + 1 if it is more.
+    stream_base : Out(range(weight_words)), input_... : Out(32)
+        As the host wrote them; 0 at power-up, and STREAM_BASE always without `weight_stream`.
     """
 
     def __init__(self, config: Config):
@@ -41,40 +47,55 @@ class RegisterBlock(wiring.Component):
         super().__init__({
             "address": In(range(len(REGISTERS))), "write_enable": In(1), "write_data": In(32), "read_data": Out(32),
             "busy": In(1), "run": In(32), "top": In(32), "bad_frame": In(1), "loaded": Out(1),
-            **{name: In(32) for name in _CYCLES},
-            **{register.name.lower(): Out(32) for register in REGISTERS if register.writable},
+            **{name: In(32) for name in _CYCLES}, **{name.lower(): Out(32) for name in INPUT_FIELDS},
+            "result_count": Out(range(config.result_words + 2)), "stream_base": Out(range(config.weight_words)),
         })
 
     def elaborate(self, platform):
         m = Module()
-        digest = int(self._config.hash, 16)
-        frame_errors = Signal(32)
-        status = {Status.BUSY: self.busy, Status.LOADED: self.loaded}
+        config, digest = self._config, int(self._config.hash, 16)
+        frame_errors = Signal(_ERROR_BITS)
+        status = {Status.BUSY: self.busy, Status.LOADED: self.loaded, Status.COUNTERS: Const(int(config.counters), 1)}
         read_only = {
-            "magic": MAGIC,
-            "interface": INTERFACE_VERSION,
-            "config_low": digest & 0xFFFFFFFF,
-            "config_high": digest >> 32,
-            "status": Cat(status[bit] for bit in sorted(status)),
-            **{name: getattr(self, name) for name in _CYCLES},
-            "run": self.run,
-            "top": self.top,
-            "frame_errors": frame_errors,
+            "MAGIC": MAGIC, "INTERFACE": INTERFACE_VERSION,
+            "CONFIG_LOW": digest & 0xFFFFFFFF, "CONFIG_HIGH": digest >> 32,
+            "STATUS": Cat(status[bit] for bit in sorted(status)),
+            "CYCLES": self.cycles, "RUN": self.run, "TOP": self.top, "FRAME_ERRORS": frame_errors,
         }
-        absent = () if self._config.weight_stream else ("STREAM_BASE",)
-        m.d.comb += self.loaded.eq((self.network_low | self.network_high) != 0)
+        if config.counters:
+            read_only |= {name.upper(): getattr(self, name) for name in _CYCLES}
         bad_frame = Signal()        # known late in its cycle
         m.d.sync += [bad_frame.eq(self.bad_frame), frame_errors.eq(frame_errors + bad_frame)]
+
+        # What the host writes. The halves of NETWORK are 0 after a reset, which the memory outlives.
+        written = [register.name for register in REGISTERS
+                   if register.writable and (register.name != "STREAM_BASE" or config.weight_stream)]
+        m.submodules.held = held = plain_memory(32, 1 + max(map(address_of, written)))
+        write, read = held.write_port(), held.read_port()
+        halves = {name: Signal(name=f"{name.lower()}_set") for name in ("NETWORK_LOW", "NETWORK_HIGH")}
+        from_memory, other = Signal(), Signal(32)
+        m.d.comb += [
+            write.addr.eq(self.address), write.data.eq(self.write_data), read.addr.eq(self.address),
+            self.loaded.eq(Cat(halves.values()).any()), self.read_data.eq(Mux(from_memory, read.data, other)),
+        ]
+        m.d.sync += [from_memory.eq(0), other.eq(0)]
         with m.Switch(self.address):
-            for register in REGISTERS:
-                if register.name in absent:
-                    continue
-                name = register.name.lower()
-                with m.Case(address_of(register.name)):
-                    m.d.sync += self.read_data.eq(getattr(self, name) if register.writable else read_only[name])
-                    if register.writable:
-                        with m.If(self.write_enable):
-                            m.d.sync += getattr(self, name).eq(self.write_data)
-            with m.Default():
-                m.d.sync += self.read_data.eq(0)
+            for name, value in read_only.items():
+                with m.Case(address_of(name)):
+                    m.d.sync += other.eq(value)
+            for name in written:
+                with m.Case(address_of(name)):
+                    m.d.comb += write.en.eq(self.write_enable)
+                    m.d.sync += from_memory.eq(halves.get(name, 1))
+                    with m.If(self.write_enable):
+                        m.d.sync += self._taken(name, halves)
         return m
+
+    def _taken(self, name: str, halves: dict[str, Signal]):
+        """What the hardware keeps of a write to a register."""
+        if name in halves:
+            return halves[name].eq(self.write_data != 0)
+        if name == "RESULT_COUNT":
+            most = self._config.result_words + 1
+            return self.result_count.eq(Mux(self.write_data > most, most, self.write_data))
+        return getattr(self, name.lower()).eq(self.write_data)

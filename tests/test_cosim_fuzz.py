@@ -239,6 +239,7 @@ def test_without_configurations_the_fixed_ones_take_turns(monkeypatch):
             seen.append((self.config.name, network.name))
 
     monkeypatch.setattr(fuzzer, "Checker", Seen)
-    assert main(["fuzz", "--networks", "8", "--seed", "5", "--configs", "1"]) == 0
+    assert main(["fuzz", "--networks", "9", "--seed", "5", "--configs", "1"]) == 0
     assert seen == [(name, f"random {5 + number}") for number, name in
-                    enumerate(["tiny", "demo", "lanes", "columns", "unified", "narrow", "random-5", "tiny"])]
+                    enumerate(["tiny", "demo", "lanes", "columns", "unified", "narrow", "small", "random-5",
+                               "tiny"])]

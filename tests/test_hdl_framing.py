@@ -1,5 +1,7 @@
 # amaranth: UnusedElaboratable=no
 import random
+import zlib
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +12,7 @@ from nomul.hdl.sim import simulate, stream_get, stream_put
 
 LIMIT = 64
 CONFIG = Config(name="test", lanes=2, columns=2, operators=("sign",), frame_bytes=LIMIT)
+SERIAL = replace(CONFIG, serial_crc=True)
 AWKWARD = [
     (0, 0, b""),
     (END, ESCAPE, bytes([END, ESCAPE, ESCAPED_END, ESCAPED_ESCAPE])),
@@ -21,9 +24,9 @@ AWKWARD = [
 ]
 
 
-def receive(line, stall=0.0):
+def receive(line, stall=0.0, config=CONFIG):
     """The frames that the receiver offers for the bytes of `line`, and how often it says bad."""
-    dut = FrameReceiver(CONFIG)
+    dut = FrameReceiver(config)
     frames, bad = [], 0
 
     async def put(ctx):
@@ -134,8 +137,8 @@ def test_line_with_faults_yields_what_the_specification_decodes(seed):
     assert receive(line, stall=seed / 10) == expected(line)
 
 
-def transmit(frames, stall):
-    dut = FrameTransmitter()
+def transmit(frames, stall, config=CONFIG):
+    dut = FrameTransmitter(config)
     line = b"".join(encode(*frame) for frame in frames)
     cycles = 0
 
@@ -160,13 +163,60 @@ def transmit(frames, stall):
     return cycles, len(line)
 
 
+@pytest.mark.parametrize("config", [CONFIG, SERIAL])
 @pytest.mark.parametrize("stall", [0.0, 0.5])
-def test_transmitter_writes_what_the_specification_encodes(stall):
+def test_transmitter_writes_what_the_specification_encodes(stall, config):
     dice = random.Random(9)
     more = [(dice.randrange(256), dice.randrange(256), dice.randbytes(dice.randrange(40))) for _ in range(20)]
-    transmit(AWKWARD + more, stall)
+    transmit(AWKWARD + more, stall, config)
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.5])
+def test_a_crc_of_a_bit_a_cycle_finds_the_same_frames(stall):
+    dice = random.Random(11)
+    line = bytearray(b"".join(encode(*frame) for frame in AWKWARD))
+    for _ in range(20):
+        line += random_frame(dice, dice.choice([0, 1, 7, LIMIT]))
+    for _ in range(8):
+        line[dice.randrange(len(line))] ^= 1 << dice.randrange(8)
+    line += bytes([END])
+    assert receive(line, stall, SERIAL) == expected(line)
+
+
+def test_a_length_beyond_any_frame_is_bad():
+    for length in (LIMIT + 1, 0x80, 0x0100 + 4, 0x8004):
+        body = bytes([1, 2]) + length.to_bytes(2, "little") + bytes(4)
+        line = body + zlib.crc32(body).to_bytes(4, "little") + bytes([END])
+        assert receive(line) == ([], 1)
+
+
+@pytest.mark.parametrize("config", [CONFIG, SERIAL])
+def test_the_transmitter_absorbs_bytes_into_its_crc_between_frames(config):
+    dut, content, frame = FrameTransmitter(config), random.Random(3).randbytes(30), (7, 130, b"abc")
+
+    async def bench(ctx):
+        for _ in range(2):
+            ctx.set(dut.absorb, 1)
+            await stream_put(ctx, dut.payload, content)
+            assert ctx.get(dut.crc) == zlib.crc32(content)
+            ctx.set(dut.absorb, 0)
+            ctx.set(dut.clear, 1)
+            await ctx.tick()
+            ctx.set(dut.clear, 0)
+            ctx.set(dut.header.payload, {"sequence": frame[0], "operation": frame[1], "length": len(frame[2])})
+            ctx.set(dut.header.valid, 1)
+            await ctx.tick().until(dut.header.ready)
+            ctx.set(dut.header.valid, 0)
+            await stream_put(ctx, dut.payload, frame[2])
+
+    async def get(ctx):
+        for _ in range(2):
+            line = encode(*frame)
+            assert bytes(await stream_get(ctx, dut.o, len(line))) == line
+
+    simulate(dut, bench, get)
 
 
 def test_transmitter_gives_a_byte_a_cycle_within_a_frame():
-    cycles, length = transmit([(1, 2, bytes(500))], 0.0)
+    cycles, length = transmit([(1, 2, bytes(500))], 0.0, replace(CONFIG, frame_bytes=512))
     assert cycles <= length + 4

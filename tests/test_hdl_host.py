@@ -92,7 +92,7 @@ class Device:
                 ctx.set(bus.busy, busy > 0 or pending)
                 ctx.set(bus.pending, pending)
                 ctx.set(bus.ready, random.random() < 0.7)
-                ctx.set(bus.result_count, self.register("RESULT_COUNT"))
+                ctx.set(bus.result_count, min(self.register("RESULT_COUNT"), CONFIG.result_words + 1))
                 ctx.set(bus.loaded, any(self.register(name) for name in ("NETWORK_LOW", "NETWORK_HIGH")))
 
         simulate(dut, put, background=[get, respond])

@@ -123,7 +123,7 @@ def test_info_tells_what_the_board_holds():
     with Board(device(network)) as board:
         info = board.info()
         assert (info.interface, info.config_hash, info.network_hash, info.frame_bytes, info.frame_errors) == (
-            6, CONFIG.hash, None, 64, 0)
+            7, CONFIG.hash, None, 64, 0)
         board.push(network)
         assert board.info().network_hash == network.hash
 
@@ -153,7 +153,7 @@ def test_network_for_another_configuration_is_refused_before_a_byte_is_written()
 
 @pytest.mark.parametrize(("name", "value", "message"), [
     ("MAGIC", 0x12345678, "no nomul accelerator: its first register is 0x12345678"),
-    ("INTERFACE", 99, "the board has interface version 99, this nomul 6"),
+    ("INTERFACE", 99, "the board has interface version 99, this nomul 7"),
 ])
 def test_device_of_another_kind_is_refused(name, value, message):
     network = compiled()

@@ -7,7 +7,7 @@ from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import DESCRIPTOR_WORDS, join
 
 __all__ = ["INPUT_FIELDS", "MAGIC", "REGISTERS", "RESULT_HEADER", "RUN_BIT", "Region", "Register", "Status",
-           "address_of", "depth", "input_registers", "word_bytes"]
+           "address_of", "depth", "input_registers", "most_results", "word_bytes"]
 
 MAGIC = int.from_bytes(b"nmul", "little")
 
@@ -73,11 +73,17 @@ def depth(region: Region, config: Config) -> int:
     }[region]
 
 
+def most_results(config: Config) -> int:
+    """The largest RESULT_COUNT: as many results there are, and fit into the answer to FINISH."""
+    return min(config.result_words, (config.frame_bytes - 1) // 2 - RESULT_HEADER)
+
+
 class Status(IntEnum):
     """Bits of the STATUS register."""
 
     BUSY = 0
     LOADED = 1
+    COUNTERS = 2
 
 
 class Register(NamedTuple):
@@ -93,7 +99,8 @@ REGISTERS = tuple(Register(*row) for row in (
     ("INTERFACE", False, "interface version"),
     ("CONFIG_LOW", False, "configuration hash, low half"),
     ("CONFIG_HIGH", False, "configuration hash, high half"),
-    ("STATUS", False, "bit 0: a run is started or at work; bit 1: a network is loaded (NETWORK is not 0)"),
+    ("STATUS", False,
+     "bit 0: a run is started or at work; bit 1: a network is loaded (NETWORK is not 0); bit 2: CYCLES_... count"),
     ("NETWORK_LOW", True, "hash of the loaded network, low half; NETWORK = 0 means that none is loaded"),
     ("NETWORK_HIGH", True, "hash of the loaded network, high half"),
     ("INPUT_MAP", True, "of the image: height (11 bits), width (11), channels less one (10)"),
@@ -114,7 +121,7 @@ REGISTERS = tuple(Register(*row) for row in (
     ("CYCLES_DRAIN", False, "in which an engine finished its last outputs"),
     ("CYCLES_INPUT", False, "clock cycles before the last run in which it waited for its image and nothing else"),
     ("TOP", False, "index of the largest result of the last run"),
-    ("FRAME_ERRORS", False, "frames discarded since power-up"),
+    ("FRAME_ERRORS", False, "frames discarded since power-up, modulo 2^16"),
 ))
 
 

@@ -30,7 +30,7 @@ class ResultSender(wiring.Component):
     -------
     start, last : In(1)
         Strobe: a run is started; whether its results end a packet.
-    run : In(4), pending, busy : In(1), result_count : In(32)
+    run : In(4), pending, busy : In(1), result_count : In(range(result_words + 2))
         Of the host bus.
     client : Out(BusClient), read_data : In(16)
         Reads of RESULTS.
@@ -50,7 +50,8 @@ class ResultSender(wiring.Component):
         self._config, self._width = config, width
         super().__init__({
             "start": In(1), "last": In(1), "run": In(range(RUN_NUMBERS)), "pending": In(1), "busy": In(1),
-            "result_count": In(32), "client": Out(BusClient(1)), "read_data": In(RESULT_BITS),
+            "result_count": In(range(config.result_words + 2)),
+            "client": Out(BusClient(1)), "read_data": In(RESULT_BITS),
             "result_run": Out(range(RUNS_KEPT)), "o": Out(stream.Signature(beat_layout(width))),
             "unsent": Out(range(RUNS_KEPT + 1)), "halt": In(1), "too_many": Out(1),
         })

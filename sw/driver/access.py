@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 
 from nomul.gen.spec.config import INTERFACE_VERSION, Config
-from nomul.gen.spec.registers import MAGIC, REGISTERS, Region
+from nomul.gen.spec.registers import MAGIC, REGISTERS, Region, Status
 from nomul.sw.driver.memory import BoardError, Section
 from nomul.sw.driver.records import BoardInfo
 
@@ -115,7 +115,8 @@ class BoardAccess(ABC):
     def cycles(self) -> dict[str, int]:
         """What the clock cycles of the last run went into, under the names of `nomul.sw.cycles.LayerCycles`.
 
-        And "input": those before it in which the accelerator waited for the image and nothing else.
+        And "input": those before it in which the accelerator waited for the image and nothing else. An accelerator
+        without `counters` knows nothing but "total".
 
         Raises
         ------
@@ -123,6 +124,8 @@ class BoardAccess(ABC):
             If the board does not answer.
         """
         value = self.registers()
+        if not value["STATUS"] >> Status.COUNTERS & 1:
+            return {"total": value["CYCLES"]}
         spent = {name: value[f"CYCLES_{name.upper()}"] for name in ("busy", "weights", "accumulators", "drain")}
         return spent | {"fetch": value["CYCLES"] - sum(spent.values()), "total": value["CYCLES"],
                         "input": value["CYCLES_INPUT"]}

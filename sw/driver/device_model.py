@@ -62,6 +62,7 @@ class DeviceModel:
         self._set("INTERFACE", INTERFACE_VERSION)
         self._set("CONFIG_LOW", int(config.hash[8:], 16))
         self._set("CONFIG_HIGH", int(config.hash[:8], 16))
+        self._set("STATUS", config.counters << StatusBit.COUNTERS)
         self._line, self._answers = bytearray(), bytearray()
         self._expected, self._answered = 0, False
         #: What FINISH answers for each run that is kept, by its number modulo `RUNS_KEPT`.
@@ -183,7 +184,7 @@ class DeviceModel:
                 if REGISTERS[(start + n) // 4].writable:
                     self.memories[region][start + n:start + n + 4] = content[n:n + 4]
             loaded = self.register("NETWORK_LOW") or self.register("NETWORK_HIGH")
-            self._set("STATUS", bool(loaded) << StatusBit.LOADED)
+            self._set("STATUS", bool(loaded) << StatusBit.LOADED | self._config.counters << StatusBit.COUNTERS)
             self._started &= bool(loaded)
         else:
             self._complete()

@@ -4,8 +4,10 @@ from typing import Any
 
 from nomul.boards import find_board
 from nomul.cosim.virtual_board import VirtualBoard
+from nomul.cosim.virtual_peripheral import VirtualPeripheral
 from nomul.gen.presets import load_config
 from nomul.gen.spec.config import Config
+from nomul.sw.driver.base import BoardBase
 from nomul.sw.driver.board import Board
 from nomul.sw.driver.serial_port import SerialLink
 
@@ -36,7 +38,7 @@ class OwnedLink(SerialLink):
         self.virtual.stop()
 
 
-def open_virtual(name: str, *, config: Config | None = None, timeout: float = _TIMEOUT, **options: Any) -> Board:
+def open_virtual(name: str, *, config: Config | None = None, timeout: float = _TIMEOUT, **options: Any) -> BoardBase:
     """A simulated board, which lives until it is closed.
 
     Parameters
@@ -46,17 +48,17 @@ def open_virtual(name: str, *, config: Config | None = None, timeout: float = _T
     config : Config, optional
         Another configuration.
     timeout, options
-        Those of `Board`.
+        Those of `Board`; not used for boards without a serial line, which count their own simulated time.
 
     Raises
     ------
     BoardError
         If there is no board of this name.
     """
-    if config is None:
-        config = load_config(find_board(name).preset if name else _DEFAULT)
-    elif name:
-        find_board(name)
+    known = find_board(name) if name else None
+    config = config or load_config(known.preset if known else _DEFAULT)
+    if known and not known.baud:
+        return VirtualPeripheral(config, known)
     board = Board(OwnedLink(VirtualBoard(config)), timeout=timeout, **options)
     board.config = config
     return board

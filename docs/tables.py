@@ -10,9 +10,11 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from nomul.gen.axi_map import axi_registers, stream_errors
 from nomul.gen.presets import load_config, preset_names
 from nomul.gen.register_map import regions, registers
 from nomul.gen.spec import config, frames, program
+from nomul.gen.spec.axi import AXI_BASE, SECTION
 from nomul.sw.chart import line_chart
 
 __all__ = ["TABLES", "main"]
@@ -83,8 +85,28 @@ def _statuses() -> str:
     return _table(["number", "status"], [(int(status), status.name) for status in frames.Status])
 
 
+def _axi_registers() -> str:
+    return _table(["offset", "register", "host may", "what"], [
+        (f"`{row['offset']:#05x}`", row["name"], "read and write" if row["writable"] else "read", row["meaning"])
+        for row in axi_registers() if row["offset"] >= AXI_BASE])
+
+
+def _axi_errors() -> str:
+    return _table(["bit", "error", "what broke the rule"], [
+        (row["bit"], row["name"], row["meaning"]) for row in stream_errors()])
+
+
+def _section() -> str:
+    rows, bit = [], 0
+    for name, bits in SECTION.items():
+        rows.append((bit, bits, f"`{name}`"))
+        bit += bits
+    return _table(["bit", "bits", "field"], rows)
+
+
 TABLES = {"config": _config, "presets": _presets, "descriptor": _descriptor, "regions": _regions,
-          "registers": _registers, "operations": _operations, "statuses": _statuses}
+          "registers": _registers, "operations": _operations, "statuses": _statuses,
+          "axi_registers": _axi_registers, "axi_errors": _axi_errors, "section": _section}
 
 
 def _plot(page: str) -> str:

@@ -176,6 +176,17 @@ def test_nothing_that_moves_and_what_does_not_exist_are_errors(peripheral):
         list(board.send([Section(Region.ACTIVATIONS, 0, bytes(word_bytes(Region.ACTIVATIONS, CONFIG)))]))
 
 
+def test_virtual_zynq_is_opened_by_its_name():
+    compiled, codes, expected = network(6, 2)
+    with open_board("virtual:pynq-z2", config=CONFIG) as board:
+        assert isinstance(board, AxiBoard)
+        board.push(compiled)
+        result = board.run(codes)
+        np.testing.assert_array_equal(result.logits, expected)
+        assert board.rates(result) == {"array": pytest.approx(50e6 / result.cycles.mean()),
+                                       "line": pytest.approx(50e6 / codes[0].size)}
+
+
 def test_port_of_a_pynq_system(monkeypatch):
     """What the driver does with the package `pynq`, which there is only on a board: a stand-in with its interface."""
     compiled, codes, _ = network(6, 2)

@@ -51,11 +51,19 @@ class Channel(Protocol):
 
 
 class Dma(Protocol):
-    """`pynq.lib.dma.DMA`; a channel that the DMA does not have is None, or no attribute."""
+    """`pynq.lib.dma.DMA`; the one for memories needs no `recvchannel`."""
 
-    mmio: Registers
-    sendchannel: Channel
-    recvchannel: Channel
+    @property
+    def mmio(self) -> Registers:
+        """Its registers."""
+
+    @property
+    def sendchannel(self) -> Channel:
+        """From memory to a stream."""
+
+    @property
+    def recvchannel(self) -> Channel:
+        """From a stream to memory."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from nomul.gen.spec.config import Config
 from nomul.gen.spec.frames import Operation
 from nomul.gen.spec.registers import Region, address_of, word_bytes
 from nomul.sw.driver.board import Board
-from nomul.sw.driver.difference import LARGE_PIECE, changed, cut, network_sections
+from nomul.sw.driver.difference import changed, cut, network_sections
 from nomul.sw.driver.link import LinkError
 from nomul.sw.driver.memory import Section
 
@@ -142,13 +142,12 @@ def test_pieces_that_are_found_are_those_that_differ(seed):
     assert len(pieces) <= 5
     different = int((wanted != held).any(axis=1).sum()) * size
     assert sum(len(piece.content) for piece in pieces) <= different + 2 * 512 * len(pieces)
-    # Never more questions than one for each small piece and what leads to it.
-    assert len(asked) <= -(-held.nbytes // LARGE_PIECE) + 2 * -(-held.nbytes // 512)
+    assert len(asked) <= (1 + 8) * -(-held.nbytes // 4096)
 
 
 def test_all_new_memory_is_not_asked_about_in_detail():
     config = Config(name="x", lanes=8, columns=4, operators=("l1",), weight_words=1 << 14)
-    section = Section(Region.WEIGHTS, 0, bytes(4 * LARGE_PIECE))
+    section = Section(Region.WEIGHTS, 0, bytes(1 << 17))
     asked = []
 
     def differ(sections):
@@ -156,7 +155,7 @@ def test_all_new_memory_is_not_asked_about_in_detail():
         return [True] * len(sections)
 
     assert changed([section], config, differ) == [section]
-    assert len(asked) == 4 * (1 + 8)
+    assert len(asked) == 32
 
 
 def test_pieces_have_whole_words():

@@ -3,12 +3,12 @@
 import argparse
 from argparse import ArgumentParser, Namespace
 
-from nomul.gen.cli import bench_array, bench_chip, bench_layers, bench_network
+from nomul.gen.cli import bench_array, bench_chip, bench_layers, bench_link, bench_network
 from nomul.gen.cli.command import Command
 
 __all__ = ["COMMAND"]
 
-_BENCHMARKS = (bench_array.COMMAND, bench_chip.COMMAND, bench_layers.COMMAND, bench_network.COMMAND)
+_BENCHMARKS = (bench_array.COMMAND, bench_chip.COMMAND, bench_layers.COMMAND, bench_link.COMMAND, bench_network.COMMAND)
 
 
 def _configure(parser: ArgumentParser) -> None:
@@ -27,6 +27,6 @@ def _run(arguments: Namespace) -> int:
 
 
 COMMAND = Command("bench", "measure processing arrays on real fabrics, a chip's area, training layers on this machine, "
-                           "or cycles of networks",
+                           "cycles of networks, or the link",
                   ("nomul bench array --target ecp5", "nomul bench layers --quick",
                    "nomul bench network resnet20 --lanes 16 --columns 16"), _configure, _run)

@@ -90,18 +90,12 @@ def encode(sequence: int, operation: int, payload: bytes = b"") -> bytes:
 
 def decode(line: bytes) -> tuple[int, int, bytes] | None:
     """Sequence, operation and payload of the bytes between two `END`; None if they are no whole, right frame."""
-    body, escaped = bytearray(), False
-    for byte in line:
-        if escaped:
-            if byte not in (ESCAPED_END, ESCAPED_ESCAPE):
-                return None
-            body.append(END if byte == ESCAPED_END else ESCAPE)
-            escaped = False
-        elif byte == ESCAPE:
-            escaped = True
-        else:
-            body.append(byte)
-    if escaped or len(body) < HEADER_BYTES + 4 or zlib.crc32(body[:-4]) != int.from_bytes(body[-4:], "little") \
+    escaped = [line.count(bytes([ESCAPE, code])) for code in (ESCAPED_END, ESCAPED_ESCAPE)]
+    if line.count(ESCAPE) != sum(escaped):
+        return None
+    body = line.replace(bytes([ESCAPE, ESCAPED_END]), bytes([END])) \
+        .replace(bytes([ESCAPE, ESCAPED_ESCAPE]), bytes([ESCAPE]))
+    if len(body) < HEADER_BYTES + 4 or zlib.crc32(body[:-4]) != int.from_bytes(body[-4:], "little") \
             or int.from_bytes(body[2:4], "little") != len(body) - HEADER_BYTES - 4:
         return None
     return body[0], body[1], bytes(body[HEADER_BYTES:-4])

@@ -1,17 +1,17 @@
 """A board, however it is reached: its words, its registers, who it is."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Self
 
 import numpy as np
 
 from nomul.gen.spec.config import INTERFACE_VERSION, Config
-from nomul.gen.spec.registers import MAGIC, REGISTERS, Region, Status
+from nomul.gen.spec.registers import MAGIC, REGISTERS, Region, Status, address_of
 from nomul.sw.driver.memory import BoardError, Section
 from nomul.sw.driver.records import BoardInfo
 
-__all__ = ["BoardAccess"]
+__all__ = ["BoardAccess", "config_of", "network_of"]
 
 
 class BoardAccess(ABC):
@@ -86,8 +86,8 @@ class BoardAccess(ABC):
         return {register.name: int.from_bytes(content[4 * n:4 * n + 4], "little")
                 for n, register in enumerate(REGISTERS)}
 
-    def info(self) -> BoardInfo:
-        """Asks the board who it is.
+    def identity(self) -> dict[str, int]:
+        """The registers that say who the board is and what it holds, in one request.
 
         Raises
         ------
@@ -96,20 +96,23 @@ class BoardAccess(ABC):
         LinkError
             If it does not answer.
         """
-        # Only these two registers are where they are in every version.
-        content = self.read(Region.REGISTERS, 0, 2)
-        magic, interface = int.from_bytes(content[:4], "little"), int.from_bytes(content[4:], "little")
-        if magic != MAGIC:
-            raise BoardError(f"the board is no nomul accelerator: its first register is {magic:#010x}, "
+        names = [register.name for register in REGISTERS[:address_of("INPUT_MAP") + 1]]
+        content = self.read(Region.REGISTERS, 0, len(names))
+        value = {name: int.from_bytes(content[4 * n:4 * n + 4], "little") for n, name in enumerate(names)}
+        if value["MAGIC"] != MAGIC:
+            raise BoardError(f"the board is no nomul accelerator: its first register is {value['MAGIC']:#010x}, "
                              f"not {MAGIC:#010x}; load a bitstream that `nomul build` made")
-        if interface != INTERFACE_VERSION:
-            raise BoardError(f"the board has interface version {interface}, this nomul {INTERFACE_VERSION}: "
+        if value["INTERFACE"] != INTERFACE_VERSION:
+            raise BoardError(f"the board has interface version {value['INTERFACE']}, this nomul {INTERFACE_VERSION}: "
                              "generate and program the accelerator again with this nomul")
+        return value
+
+    def info(self) -> BoardInfo:
+        """Asks the board who it is; raises as `identity` does."""
+        self.identity()
         value = self.registers()
-        network = value["NETWORK_HIGH"] << 32 | value["NETWORK_LOW"]
         return BoardInfo(
-            interface=interface, config_hash=f"{value['CONFIG_HIGH']:08x}{value['CONFIG_LOW']:08x}",
-            network_hash=f"{network:016x}" if network else None,
+            interface=value["INTERFACE"], config_hash=config_of(value), network_hash=network_of(value),
             frame_bytes=self.frame_bytes, frame_errors=value["FRAME_ERRORS"], registers=value)
 
     def cycles(self) -> dict[str, int]:
@@ -129,3 +132,15 @@ class BoardAccess(ABC):
         spent = {name: value[f"CYCLES_{name.upper()}"] for name in ("busy", "weights", "accumulators", "drain")}
         return spent | {"fetch": value["CYCLES"] - sum(spent.values()), "total": value["CYCLES"],
                         "input": value["CYCLES_INPUT"]}
+
+
+def config_of(registers: Mapping[str, int]) -> str:
+    """The configuration hash that a board's registers tell."""
+    return f"{registers['CONFIG_HIGH']:08x}{registers['CONFIG_LOW']:08x}"
+
+
+def network_of(registers: Mapping[str, int]) -> str | None:
+    """The hash of the network that a board's registers tell; None if it holds none."""
+    network = registers["NETWORK_HIGH"] << 32 | registers["NETWORK_LOW"]
+    # Every network has an image: without one, the board lost its power when only NETWORK was still to be written.
+    return f"{network:016x}" if network and registers["INPUT_MAP"] else None

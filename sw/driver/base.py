@@ -10,11 +10,11 @@ from nomul.gen.spec.frames import Status
 from nomul.gen.spec.registers import Region, address_of
 from nomul.gen.spec.registers import Status as StatusBit
 from nomul.sw.compiled import CompiledNetwork
-from nomul.sw.driver.access import BoardAccess
+from nomul.sw.driver.access import BoardAccess, config_of, network_of
 from nomul.sw.driver.difference import LARGE_PIECE, changed, cut, network_sections, shorter
 from nomul.sw.driver.memory import BoardError, Section
 from nomul.sw.driver.models import compiled_for, encoded
-from nomul.sw.driver.records import BoardInfo, ImageResult, PushResult, RunResult
+from nomul.sw.driver.records import ImageResult, PushResult, RunResult
 from nomul.sw.driver.transport import RefusedError
 from nomul.sw.network import IntegerNetwork
 
@@ -24,6 +24,8 @@ __all__ = ["BoardBase", "Model", "Progress"]
 Model = CompiledNetwork | IntegerNetwork | str | Path
 
 Progress = Callable[[int, int], None]
+
+_NOTHING_LOADED = Section(Region.REGISTERS, address_of("NETWORK_LOW"), bytes(8))
 
 
 class BoardBase(BoardAccess):
@@ -51,14 +53,15 @@ class BoardBase(BoardAccess):
         """
         return self._identified(model)[0]
 
-    def _identified(self, model: Model) -> tuple[CompiledNetwork, BoardInfo]:
-        info = self.info()
-        found = compiled_for(model, info.config_hash, self.config)
-        if 7 + 2 * found.classes > info.frame_bytes:
+    def _identified(self, model: Model) -> tuple[CompiledNetwork, dict[str, int]]:
+        """The program, and what `identity` said."""
+        registers = self.identity()
+        found = compiled_for(model, config_of(registers), self.config)
+        if 7 + 2 * found.classes > self.frame_bytes:
             raise BoardError(f"the answer with {found.classes} results is longer than a frame of the board "
-                             f"({info.frame_bytes} bytes): generate it with a larger frame_bytes")
+                             f"({self.frame_bytes} bytes): generate it with a larger frame_bytes")
         self.config = found.config
-        return found, info
+        return found, registers
 
     def push(self, model: Model, progress: Progress | None = None) -> PushResult:
         """Loads a network: writes what the board does not hold yet, and checks every byte by its checksum.
@@ -86,9 +89,9 @@ class BoardBase(BoardAccess):
         LinkError
             If the board does not answer.
         """
-        compiled, info = self._identified(model)
-        self._network, held = None, info.network_hash
-        if info.registers["STATUS"] >> StatusBit.BUSY & 1:
+        compiled, registers = self._identified(model)
+        self._network, held = None, network_of(registers)
+        if registers["STATUS"] >> StatusBit.BUSY & 1:
             # A run that waits for weights which nobody sends any more; else the memories could not be asked about.
             held = None
             self._unload()
@@ -97,16 +100,18 @@ class BoardBase(BoardAccess):
         pieces = shorter(changed(sections, compiled.config, self._differ), compiled)
         size = sum(len(piece.content) for piece in pieces)
         if pieces or held != compiled.hash:
-            self._unload()
-            for done in self.send(pieces):
-                if progress:
-                    progress(done, size)
+            # Requests are carried out in order: nothing is written before the board counts as empty.
+            for done in self.send([_NOTHING_LOADED, *pieces]):
+                if progress and done > len(_NOTHING_LOADED.content):
+                    progress(done - len(_NOTHING_LOADED.content), size)
             whole = [piece for section in sections for piece in cut(section, LARGE_PIECE, compiled.config)]
             for piece, differs in zip(whole, self._differ(whole), strict=True):
                 if differs:
                     raise BoardError(f"{piece.region.name} of the board does not hold what was written from word "
-                                     f"{piece.address} on: its memory is damaged, or another program writes to it")
+                                     f"{piece.address} on: was it switched off meanwhile? Push again; else its memory "
+                                     "is damaged, or another program writes to it")
             self.write(Region.REGISTERS, address_of("NETWORK_LOW"), _network_registers(compiled))
+            self._check_network(compiled)
         self._network = compiled
         return PushResult(compiled.name, compiled.hash, size, total)
 
@@ -196,10 +201,10 @@ class BoardBase(BoardAccess):
         self.write(Region.REGISTERS, address_of("NETWORK_LOW"), _network_registers(compiled))
 
     def _unload(self) -> None:
-        self.write(Region.REGISTERS, address_of("NETWORK_LOW"), bytes(8))
+        self.write(*_NOTHING_LOADED)
 
     def _check_network(self, compiled: CompiledNetwork) -> None:
-        if (held := self.info().network_hash) != compiled.hash:
+        if (held := network_of(self.identity())) != compiled.hash:
             raise BoardError(f"the board holds {f'network {held}' if held else 'no network'}, not {compiled.name} "
                              f"({compiled.hash}): push it first")
 

@@ -15,9 +15,9 @@ __all__ = ["LARGE_PIECE", "changed", "cut", "network_sections", "shorter"]
 
 #: Bytes of the largest piece that a checksum is asked for: few enough that the answer comes well within the timeout.
 LARGE_PIECE = 1 << 15
-#: A piece that differs is cut into so many parts, and not further where it is that small: a checksum costs some
-#: 30 bytes on the line, which is a percent or two of what it may save.
-_PARTS, _SMALL_PIECE = 8, 1 << 9
+#: Bytes of the pieces that are asked about at first, and of those that are sent. A checksum costs some 30 bytes on the
+#: line, 17 of them towards the board, and each further level of questions the time until they are answered.
+_FIRST_PIECE, _SMALL_PIECE = 1 << 12, 1 << 9
 
 
 def network_sections(compiled: CompiledNetwork) -> list[Section]:
@@ -57,22 +57,21 @@ def changed(sections: Iterable[Section], config: Config,
     differ : function of sections
         Tells of each whether the board holds something else there.
     """
+    sections = list(sections)
+    pieces = [list(cut(section, _FIRST_PIECE, config)) for section in sections]
+    asked = [piece for several in pieces for piece in several]
+    different = {piece for piece, differs in zip(asked, differ(asked), strict=True) if differs}
     found: list[Section] = []
-    pieces = [piece for section in sections for piece in cut(section, LARGE_PIECE, config)]
-    pieces = [piece for piece, differs in zip(pieces, differ(pieces), strict=True) if differs]
-    while pieces:
-        found += [piece for piece in pieces if len(piece.content) <= _SMALL_PIECE]
-        parts = {piece: list(cut(piece, -(-len(piece.content) // _PARTS), config))
-                 for piece in pieces if len(piece.content) > _SMALL_PIECE}
-        asked = [part for several in parts.values() for part in several]
-        different = {part for part, differs in zip(asked, differ(asked), strict=True) if differs}
-        pieces = []
-        for piece, several in parts.items():
-            # Where all is new, asking more would only cost time.
-            if different.issuperset(several):
-                found.append(piece)
-            else:
-                pieces += [part for part in several if part in different]
+    doubtful: list[Section] = []
+    for several in pieces:
+        # Where all is new, asking more would only cost time.
+        new = len(several) > 1 and different.issuperset(several)
+        for piece in several:
+            if piece in different:
+                (found if new or len(piece.content) <= _SMALL_PIECE else doubtful).append(piece)
+    asked = [part for piece in doubtful for part in cut(piece, _SMALL_PIECE, config)]
+    if asked:
+        found += [part for part, differs in zip(asked, differ(asked), strict=True) if differs]
     return _joined(sorted(found), config)
 
 

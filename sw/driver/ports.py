@@ -87,15 +87,22 @@ def _serial_board(port: str, baud: int | None, options: dict[str, Any]) -> Board
     board.baud = baud
     if baud is not None:
         return board
+    heard = False
     try:
         for timeout in _PROBES:
             for board.baud in BAUD_RATES:
                 link.set_baud(board.baud)
+                transport = Transport(link, timeout=timeout, tries=1)
                 with suppress(NoAnswerError):
-                    Transport(link, timeout=timeout, tries=1).synchronize()
+                    transport.synchronize()
                     return board
-        raise LinkError(f"no answer from the board at {port} at any of {', '.join(map(str, BAUD_RATES))} baud: is it "
-                        "powered, and programmed with a nomul bitstream? If its rate is another one, give it (--baud)")
+                heard |= transport.heard
+        rates = ", ".join(map(str, BAUD_RATES))
+        if heard:
+            raise LinkError(f"what answers at {port} is no nomul accelerator at any of {rates} baud: load a bitstream "
+                            "of `nomul build` (`nomul program`), or give the rate that it was built for (--baud)")
+        raise LinkError(f"no answer from the board at {port} at any of {rates} baud: is it powered, and programmed "
+                        "with a nomul bitstream (`nomul program`)? If its rate is another one, give it (--baud)")
     except BaseException:
         link.close()
         raise

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from nomul.gen.spec.frames import ANSWER, END, ESCAPE, HEADER_BYTES, RUNS_KEPT, Operation, Status, decode, encode
 from nomul.sw.driver.link import ByteLink, LinkError
 
-__all__ = ["NoAnswerError", "RefusedError", "Request", "Transport"]
+__all__ = ["MAX_WINDOW", "NoAnswerError", "RefusedError", "Request", "Transport"]
 
 #: With more, results could be overwritten before they are fetched again: the device keeps those of four runs.
 MAX_WINDOW = RUNS_KEPT
@@ -79,6 +79,8 @@ class Transport:
     ----------
     frame_bytes : int
         Longest payload that the device takes or sends; known after `synchronize`.
+    heard : bool
+        Whether anything has come since `synchronize` began.
 
     Raises
     ------
@@ -93,7 +95,7 @@ class Transport:
             raise ValueError(f"tries must be at least 1, not {tries!r}")
         self._link, self._timeout, self._window, self._tries = link, timeout, window, tries
         self.frame_bytes = 0
-        self._synchronized = False
+        self._synchronized = self.heard = False
         self._received = bytearray()
         # Answers to an earlier process may still be on their way: they should not carry the numbers of this one.
         self._sequence = random.randrange(256)
@@ -106,7 +108,7 @@ class Transport:
         NoAnswerError
             If no answer comes.
         """
-        self._synchronized = False
+        self._synchronized = self.heard = False
         for _ in range(self._tries):
             sequence = self._next_sequence()
             # The first END closes whatever part of a frame the device may hold.
@@ -119,6 +121,9 @@ class Transport:
                     self.frame_bytes = int.from_bytes(frame[2][1:], "little")
                     self._synchronized = True
                     return
+        if self.heard:
+            raise NoAnswerError("something answers, but not as a nomul accelerator: load a bitstream of `nomul build` "
+                                "(`nomul program`), or give the baud rate that it was built for")
         raise NoAnswerError(f"no answer from the board after {self._tries} tries of {self._timeout:g} s: is it "
                             "powered, programmed with a nomul bitstream, and the baud rate right?")
 
@@ -246,5 +251,6 @@ class Transport:
             arrived = self._link.read(self._timeout)
             if not arrived:
                 return None
+            self.heard = True
             received += len(arrived)
             self._received += arrived

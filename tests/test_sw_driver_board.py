@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from nomul.cosim.random_network import random_codes, random_network
+from nomul.gen.spec.config import INTERFACE_VERSION
 from nomul.gen.spec.program import DESCRIPTOR_WORDS
 from nomul.gen.spec.registers import INPUT_FIELDS, Region, address_of, depth, word_bytes
 from nomul.sw.compile import compile_network
@@ -123,7 +124,7 @@ def test_info_tells_what_the_board_holds():
     with Board(device(network)) as board:
         info = board.info()
         assert (info.interface, info.config_hash, info.network_hash, info.frame_bytes, info.frame_errors) == (
-            7, CONFIG.hash, None, 64, 0)
+            INTERFACE_VERSION, CONFIG.hash, None, 64, 0)
         board.push(network)
         assert board.info().network_hash == network.hash
 
@@ -153,7 +154,7 @@ def test_network_for_another_configuration_is_refused_before_a_byte_is_written()
 
 @pytest.mark.parametrize(("name", "value", "message"), [
     ("MAGIC", 0x12345678, "no nomul accelerator: its first register is 0x12345678"),
-    ("INTERFACE", 99, "the board has interface version 99, this nomul 7"),
+    ("INTERFACE", 99, f"the board has interface version 99, this nomul {INTERFACE_VERSION}"),
 ])
 def test_device_of_another_kind_is_refused(name, value, message):
     network = compiled()

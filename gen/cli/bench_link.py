@@ -26,6 +26,8 @@ def _configure(parser: ArgumentParser) -> None:
                              "several boards: several times")
     parser.add_argument("--bytes", type=int, default=1 << 15, metavar="N",
                         help="with --board: bytes of weights to push (default: %(default)s)")
+    parser.add_argument("--frame-bytes", type=int, metavar="N",
+                        help="with --board: longest frame (default: the preset's)")
     parser.add_argument("--latency", type=float, default=0.0, metavar="MS",
                         help="with --board: milliseconds until the host sees what has arrived (default: %(default)s; a "
                              "USB bridge takes 1)")
@@ -64,7 +66,7 @@ def _noise(arguments: Namespace) -> dict[str, Any]:
 
 
 def _goodput(arguments: Namespace) -> list[dict[str, Any]]:
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from nomul.boards import find_board
     from nomul.cosim.goodput import measure_goodput
@@ -73,8 +75,10 @@ def _goodput(arguments: Namespace) -> list[dict[str, Any]]:
     results = []
     for board in map(find_board, arguments.board):
         with progress(f"push to {board.name}, simulated", "bytes") as update:
-            results.append(measure_goodput(board, load_config(board.preset), arguments.bytes,
-                                           latency_ms=arguments.latency, seed=arguments.seed, progress=update))
+            config = load_config(board.preset)
+            config = replace(config, frame_bytes=arguments.frame_bytes or config.frame_bytes)
+            results.append(measure_goodput(board, config, arguments.bytes, latency_ms=arguments.latency,
+                                           seed=arguments.seed, progress=update))
     show_table([(result.board, f"{result.baud:,}", result.divisor, result.frame_bytes, result.network_bytes,
                  result.line_bytes, f"{100 * result.share:.1f}") for result in results],
                ("board", "baud rate", "clock cycles a bit", "frame bytes", "network bytes", "bytes sent",

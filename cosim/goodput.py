@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nomul.boards import Board as BoardFacts
+from nomul.boards import BoardError
 from nomul.cosim.verilated import VerilatedModel
 from nomul.cosim.virtual_board import uart_model
 from nomul.gen.spec.config import Config
@@ -120,7 +121,14 @@ def measure_goodput(board: BoardFacts, config: Config, size: int, *, latency_ms:
         Of the weights.
     progress : function of (bytes done, bytes in all), optional
         Called as bytes are written.
+
+    Raises
+    ------
+    BoardError
+        If the board has no serial line.
     """
+    if not board.baud:
+        raise BoardError(f"board {board.name} has no serial line to measure")
     width = word_bytes(Region.WEIGHTS, config)
     small = replace(config, columns=2, requantizers=1, depthwise_l1=False, weight_decoder=False, weight_stream=False,
                     weight_words=max(4, size // width), activation_words=64, parameter_words=64, image_bytes=64,

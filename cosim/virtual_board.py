@@ -6,7 +6,7 @@ import threading
 import tty
 from collections.abc import Callable
 
-from nomul.boards.base import Board, UartTop
+from nomul.boards.base import Board, BoardError, UartTop
 from nomul.cosim.faults import Damage, Faults
 from nomul.cosim.link import accelerator_model
 from nomul.cosim.verilated import Moved, VerilatedModel, build
@@ -58,12 +58,16 @@ class VirtualBoard:
     ------
     ValueError
         For an unknown level.
+    BoardError
+        For level "uart" of a board without a serial line.
     """
 
     def __init__(self, config: Config, level: str = "byte", *, board: Board | None = None,
                  faults: Faults | None = None):
         if level not in LEVELS:
             raise ValueError(f"level must be one of {', '.join(LEVELS)}, not {level!r}")
+        if level == "uart" and board and not board.baud:
+            raise BoardError(f"board {board.name} has no serial line: only level byte is there for it")
         self.board, self.faults = board, faults or Faults()
         self.config, self._level = config, level
         self._model, self._advance = self._switched_on()

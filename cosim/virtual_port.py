@@ -44,7 +44,7 @@ class SimulatedBoard(Board):
             virtual.stop()
             raise
         self.config = virtual.config
-        self.baud = virtual.board.baud if virtual.board else None
+        self.baud = (virtual.board.baud if virtual.board else 0) or None
         self._line_bytes = 0.0
 
     def close(self) -> None:
@@ -66,8 +66,8 @@ class SimulatedBoard(Board):
         board = self._virtual.board
         if board is None or not self._line_bytes or not len(result.cycles):
             return {}
-        return {"array": board.clock_hz / float(np.mean(result.cycles)),
-                "line": board.baud / _LINE_BITS / self._line_bytes}
+        line = {"line": board.baud / _LINE_BITS / self._line_bytes} if board.baud else {}
+        return {"array": board.clock_hz / float(np.mean(result.cycles)), **line}
 
 
 def open_virtual(name: str, *, config: Config | None = None, timeout: float = _TIMEOUT, **options: Any) -> BoardBase:

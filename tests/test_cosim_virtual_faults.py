@@ -7,6 +7,7 @@ import pytest
 
 import nomul.sw.driver
 from nomul.boards import BOARDS
+from nomul.boards import BoardError as BoardFactsError
 from nomul.cosim.faults import Faults
 from nomul.cosim.random_network import random_codes, random_network
 from nomul.cosim.virtual_board import VirtualBoard
@@ -24,6 +25,7 @@ CONFIG = load_config("tiny")
 NETWORK = random_network(2, CONFIG)
 PROGRAM = compile_network(NETWORK, CONFIG)
 CODES = random_codes(2, NETWORK, 12)
+SERIAL = [board for board in BOARDS if board.baud]
 
 
 def connect(virtual, timeout=60):
@@ -94,7 +96,7 @@ def top_config(board):
     return small_config(frame_bytes=preset.frame_bytes, weight_decoder=preset.weight_decoder)
 
 
-@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
+@pytest.mark.parametrize("board", SERIAL, ids=lambda board: board.name)
 def test_top_level_of_each_board_runs_a_network_bit_by_bit(board):
     config = top_config(board)
     network = random_network(4, config)
@@ -107,7 +109,7 @@ def test_top_level_of_each_board_runs_a_network_bit_by_bit(board):
 
 
 def test_port_named_after_a_board_has_its_preset_and_tells_its_rates():
-    board = min(BOARDS, key=lambda board: load_config(board.preset).lanes * load_config(board.preset).columns)
+    board = min(SERIAL, key=lambda board: load_config(board.preset).lanes * load_config(board.preset).columns)
     config = load_config(board.preset)
     network = random_network(5, config)
     codes = random_codes(5, network, 6)
@@ -121,3 +123,11 @@ def test_port_named_after_a_board_has_its_preset_and_tells_its_rates():
     assert rates["array"] == board.clock_hz / result.cycles.mean()
     # An image goes with at least 10 bytes around it.
     assert 0 < rates["line"] < board.baud / 10 / (codes[0].size + 10)
+
+
+def test_board_without_a_serial_line_has_bytes_only():
+    board = next(board for board in BOARDS if not board.baud)
+    with pytest.raises(BoardFactsError, match=f"board {board.name} has no serial line: only level byte"):
+        VirtualBoard(CONFIG, "uart", board=board)
+    with VirtualBoard(CONFIG, board=board) as virtual, connect(virtual) as host:
+        assert host.info().config_hash == CONFIG.hash

@@ -66,7 +66,7 @@ def _run(arguments: Namespace) -> int:
                **{f"{what}_cycles": cycles for what, cycles in spent.items() if what != "total"}}
     if all(rates):      # simulated boards, for which the clock on the wall says nothing
         for what in rates[0]:
-            summary[f"images_per_second_{what}"] = sum(rate[what] for rate in rates)
+            summary[f"images_per_second_{what}"] = sum(rate.get(what, 0.0) for rate in rates)
     elif not any(map(is_virtual, arguments.port)):
         summary["images_per_second"] = len(images.codes) / seconds
     if images.labels is not None:

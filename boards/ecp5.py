@@ -1,8 +1,11 @@
 """What boards with a Lattice ECP5 share: open tools (Yosys, nextpnr, Project Trellis), and what the chips have."""
 
+from amaranth.build import TemplatedPlatform
+from amaranth.hdl import Module
 from amaranth.vendor import LatticeECP5Platform
 
 from nomul.boards.base import Step
+from nomul.boards.ecp5_pll import make_clock
 from nomul.boards.open_board import OpenBoard
 from nomul.gen.synth.family import FAMILIES
 
@@ -33,6 +36,11 @@ class Ecp5Board(OpenBoard):
         """See `Board`."""
         luts, memories, _ = CHIPS[self.chip]
         return {"luts": luts, "ffs": luts, "memories": memories}
+
+    def clock(self, m: Module, platform: TemplatedPlatform) -> None:
+        """See `OpenBoard.clock`: through the PLL, if the board's clock is not that of its oscillator."""
+        if self.clock_hz != round(platform.default_clk_frequency):
+            make_clock(m, platform, self.clock_hz)
 
     def place(self, top: str) -> tuple[str, ...]:
         """See `OpenBoard.place`."""

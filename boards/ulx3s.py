@@ -1,4 +1,4 @@
-"""ULX3S with an ECP5: clock 25 MHz, serial line over its FTDI chip.
+"""ULX3S with an ECP5: oscillator 25 MHz, serial line over its FTDI chip (FT231X, which can do 2 and 3 Mbaud).
 
 Facts that are easy to miss (ULX3S manual and schematic, radiona.org):
 - `uart_tx_enable` of amaranth-boards is the FTDI chip's output TXDEN, so it must not be driven.
@@ -19,11 +19,11 @@ class Ulx3s85f(Ecp5Board):
     """ULX3S with LFE5U-85F."""
 
     name = "ulx3s-85f"
-    summary = "Radiona ULX3S, Lattice ECP5-85F: 25 MHz, serial line at 1 Mbaud over USB"
+    summary = "Radiona ULX3S, Lattice ECP5-85F: 50 MHz, serial line at 2 Mbaud over USB"
     chip = "LFE5U-85F"
     platform = ULX3S_85F_Platform
-    clock_hz = 25_000_000
-    baud = 1_000_000
+    clock_hz = 50_000_000
+    baud = 2_000_000
     link = "serial line over USB (FTDI)"
     preset = "ulx3s"
     programming = "openFPGALoader --board ulx3s TOP.bit"
@@ -40,7 +40,7 @@ class Ulx3s25f(Ulx3s85f):
     """ULX3S with LFE5U-25F."""
 
     name = "ulx3s-25f"
-    summary = "Radiona ULX3S, Lattice ECP5-25F: 25 MHz, serial line at 1 Mbaud over USB"
+    summary = "Radiona ULX3S, Lattice ECP5-25F: 50 MHz, serial line at 2 Mbaud over USB"
     chip = "LFE5U-25F"
     platform = ULX3S_25F_Platform
     preset = "demo"

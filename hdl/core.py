@@ -1,11 +1,14 @@
 """The core: memories, registers and engines behind one host bus. Everything of the accelerator but the link."""
 
-from amaranth.hdl import Cat, Module, Signal
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, connect
 
 from nomul.gen.spec.config import Config
-from nomul.gen.spec.program import DESCRIPTOR_WORDS
+from nomul.gen.spec.program import ADDRESS_BITS, DESCRIPTOR_WORDS
 from nomul.gen.spec.registers import INPUT_FIELDS, RUN_BIT, Region
 from nomul.hdl.activity import ActivityCounters
 from nomul.hdl.array_engine import ArrayEngine
@@ -17,6 +20,7 @@ from nomul.hdl.memory import plain_memory
 from nomul.hdl.registers import RegisterBlock
 from nomul.hdl.results import ResultCollector
 from nomul.hdl.sequencer import Sequencer
+from nomul.hdl.stream import RegisterSlice
 from nomul.hdl.vector import VectorEngine
 from nomul.hdl.weight_decoder import WeightDecoder
 from nomul.hdl.weight_ring import WeightRing
@@ -123,26 +127,36 @@ class Core(wiring.Component):
             m.d.comb += read.addr.eq(vector.read_address)
         with m.Else():
             m.d.comb += read.addr.eq(bus.address)
-        # Engines cannot wait, the packer can.
+        # Engines cannot wait, the packer can; so that it need not know in time, its words pass a register slice. A word
+        # is written one cycle after it is given, which is long before a layer, or the host, reads it.
+        m.submodules.packed = packed = RegisterSlice(data.StructLayout({"address": ADDRESS_BITS, "word": word}))
+        packing = packer.busy | packed.o.valid
+        m.d.comb += [
+            packed.i.valid.eq(packer.write_enable), packer.write_ready.eq(packed.i.ready),
+            packed.i.payload.address.eq(packer.write_address), packed.i.payload.word.eq(packer.write_data),
+        ]
         with m.If(array.write_enable.any()):
-            m.d.comb += [
+            m.d.sync += [
                 write.addr.eq(array.write_address), write.data.eq(array.write_data), write.en.eq(array.write_enable),
             ]
         with m.Elif(vector.write_enable):
-            m.d.comb += [write.addr.eq(vector.write_address), write.data.eq(vector.write_data), write.en.eq(-1)]
-        with m.Elif(packer.write_enable):
-            m.d.comb += [
-                write.addr.eq(packer.write_address), write.data.eq(packer.write_data), write.en.eq(-1),
-                packer.write_ready.eq(1),
+            m.d.sync += [write.addr.eq(vector.write_address), write.data.eq(vector.write_data), write.en.eq(-1)]
+        with m.Elif(packed.o.valid):
+            m.d.comb += packed.o.ready.eq(1)
+            m.d.sync += [
+                write.addr.eq(packed.o.payload.address), write.data.eq(packed.o.payload.word), write.en.eq(-1),
             ]
         with m.Else():
-            m.d.comb += [
+            m.d.sync += [
                 write.addr.eq(bus.address), write.data.eq(bus.write_data),
                 write.en.eq(writing[Region.ACTIVATIONS].replicate(config.lanes)),
             ]
-        m.d.comb += [
+        m.d.sync += [
             packer.byte_valid.eq(writing[Region.INPUT]), packer.byte_address.eq(bus.address[:RUN_BIT]),
-            packer.byte.eq(bus.write_data), packer.clear.eq(~registers.loaded), packer.hold.eq(~sequencer.input_free),
+            packer.byte.eq(bus.write_data),
+        ]
+        m.d.comb += [
+            packer.clear.eq(~registers.loaded), packer.hold.eq(~sequencer.input_free),
             *(Cat(packer.windows[name] for name in names).eq(getattr(registers, register.lower()))
               for register, names in INPUT_FIELDS.items()),
         ]
@@ -155,7 +169,7 @@ class Core(wiring.Component):
             m.d.sync += bus.pending.eq(0)
         m.d.comb += [
             bus.loaded.eq(registers.loaded), packer.flush.eq(bus.pending),
-            sequencer.start.eq(bus.pending & ~packer.busy & ~running),
+            sequencer.start.eq(bus.pending & ~packing & ~running),
             bus.busy.eq(bus.pending | running | decoding), bus.result_count.eq(registers.result_count),
             array.start.eq(sequencer.array_start), sequencer.array_busy.eq(array.busy),
             vector.start.eq(sequencer.vector_start), sequencer.vector_busy.eq(vector.busy),
@@ -165,9 +179,10 @@ class Core(wiring.Component):
         # What the cycles went into.
         if config.counters:
             m.submodules.activity = activity = ActivityCounters()
+            m.d.sync += activity.clear.eq(sequencer.start)      # nothing happens for some cycles
             m.d.comb += [
-                activity.clear.eq(sequencer.start), activity.executing.eq(sequencer.executing),
-                activity.awaiting.eq(bus.pending & packer.busy & ~running),
+                activity.executing.eq(sequencer.executing),
+                activity.awaiting.eq(bus.pending & packing & ~running),
                 activity.working.eq(array.working | vector.working),
                 activity.lacks_tile.eq(array.lacks_tile), activity.lacks_bank.eq(array.lacks_bank),
                 *(getattr(registers, f"cycles_{name}").eq(getattr(activity, name))
@@ -194,10 +209,10 @@ class Core(wiring.Component):
         read_data[Region.REGISTERS] = registers.read_data
 
         # A read's data, one cycle after their memory has them.
-        region = Signal.like(bus.region)
-        m.d.sync += [region.eq(bus.region), bus.read_data.eq(0)]
-        with m.Switch(region):
-            for each, value in read_data.items():
-                with m.Case(each):
-                    m.d.sync += bus.read_data.eq(value)
+        chosen = []
+        for each, value in read_data.items():
+            asked = Signal(name=f"read_{each.name.lower()}")
+            m.d.sync += asked.eq(bus.region == each)
+            chosen.append(Mux(asked, value, 0))
+        m.d.sync += bus.read_data.eq(reduce(or_, chosen))
         return m

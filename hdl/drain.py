@@ -1,6 +1,6 @@
 """Takes finished blocks out of the accumulators: requantizes, and writes codes to the activation memory or results."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -65,12 +65,14 @@ class Drain(wiring.Component):
             m.submodules[f"row{n}"] = row
 
         waiting = Signal(range(3))      # filled blocks that have not been read
-        pixel = Signal(range(config.block_pixels))
+        pixel, following = Signal(range(config.block_pixels)), Signal(range(config.block_pixels), init=1)
+        first_pixel, pixel_end = Signal(init=1), Signal()       # pixel_end: for all pixels but a block's first
+        last_pixel = Mux(first_pixel, blocks.only_pixel, pixel_end)
         under_way = Signal(range(2 * config.requantizers + 1))
         send, sent, written = Signal(), Signal(), Signal()
         m.d.comb += [
             blocks.descriptor.eq(self.descriptor), writer.descriptor.eq(self.descriptor),
-            self.accumulator_pixel.eq(pixel + sent), self.results_group.eq(blocks.group),
+            self.accumulator_pixel.eq(Mux(sent, following, pixel)), self.results_group.eq(blocks.group),
             self.busy.eq(1),
         ]
         m.d.sync += [
@@ -120,16 +122,18 @@ class Drain(wiring.Component):
             with m.State("Send"):
                 m.d.comb += send.eq(1)
                 with m.If(sent):
-                    with m.If(pixel == blocks.last_pixel):
+                    m.d.sync += [
+                        pixel.eq(following), following.eq(following + 1), first_pixel.eq(last_pixel),
+                        pixel_end.eq(following == blocks.last_pixel),
+                    ]
+                    with m.If(last_pixel):
                         m.d.comb += self.freed.eq(1)
-                        m.d.sync += [pixel.eq(0), self.bank.eq(~self.bank)]
+                        m.d.sync += [pixel.eq(0), following.eq(1), self.bank.eq(~self.bank)]
                         with m.If(blocks.group_end):
                             m.next = "Flush"
                         with m.Else():
                             m.d.comb += blocks.advance.eq(1)
                             m.next = "Wait"
-                    with m.Else():
-                        m.d.sync += pixel.eq(pixel + 1)
             with m.State("Flush"):
                 with m.If(under_way == 0):
                     m.d.comb += [blocks.advance.eq(1), writer.next_group.eq(1)]
@@ -138,27 +142,27 @@ class Drain(wiring.Component):
                     with m.If(blocks.last):
                         m.next = "Idle"
 
-        # Rows take turns, at both ends.
-        to, out_of = Signal(range(len(rows))), Signal(range(len(rows)))
+        # Rows take turns, at both ends: a bit for each row, as little time is left to find out whose turn it is.
+        to, out_of = Signal(len(rows), init=1), Signal(len(rows), init=1)
+        number = Signal(range(len(rows)))       # of the row in `out_of`
         with m.If(sent):
-            m.d.sync += to.eq(Mux(to == len(rows) - 1, 0, to + 1))
+            m.d.sync += to.eq(to.rotate_left(1))
         with m.If(written):
-            m.d.sync += out_of.eq(Mux(out_of == len(rows) - 1, 0, out_of + 1))
+            m.d.sync += [out_of.eq(out_of.rotate_left(1)), number.eq(Mux(number == len(rows) - 1, 0, number + 1))]
         output_valid, output_ready = Signal(), Signal()
         output = Signal.like(rows[0].o.payload)
-        m.d.comb += written.eq(output_valid & output_ready)
-        for n, row in enumerate(rows):
+        m.d.comb += [
+            written.eq(output_valid & output_ready), output.eq(Array(row.o.payload for row in rows)[number]),
+            output_valid.eq(Cat(row.o.valid & turn for row, turn in zip(rows, out_of, strict=True)).any()),
+            sent.eq(send & Cat(row.i.ready & turn for row, turn in zip(rows, to, strict=True)).any()),
+        ]
+        for row, to_row, out_of_row in zip(rows, to, out_of, strict=True):
             m.d.comb += [
-                row.i.payload.eq(self.accumulators), row.i.valid.eq(send & (to == n)),
+                row.i.payload.eq(self.accumulators), row.i.valid.eq(send & to_row),
                 row.bias.eq(bias), row.magnitude.eq(magnitude), row.negative.eq(negative),
                 row.shift.eq(layer.shift), row.zero_point.eq(layer.zero_point),
-                row.lower.eq(layer.lower), row.upper.eq(layer.upper),
-                row.o.ready.eq(output_ready & (out_of == n)),
+                row.lower.eq(layer.lower), row.upper.eq(layer.upper), row.o.ready.eq(output_ready & out_of_row),
             ]
-            with m.If(send & (to == n)):
-                m.d.comb += sent.eq(row.i.ready)
-            with m.If(out_of == n):
-                m.d.comb += [output_valid.eq(row.o.valid), output.eq(row.o.payload)]
 
         m.d.comb += [
             writer.i.payload.eq(output), self.results.payload.eq(output),

@@ -8,6 +8,7 @@ from nomul.gen.spec.config import Config
 from nomul.gen.spec.frames import END, ESCAPE, ESCAPED_END, ESCAPED_ESCAPE, HEADER_BYTES
 from nomul.hdl.crc import Crc32
 from nomul.hdl.memory import plain_memory
+from nomul.hdl.stream import RegisterSlice
 
 __all__ = ["HEADER", "FrameReceiver", "FrameTransmitter", "ReceivedFrame"]
 
@@ -169,16 +170,17 @@ class FrameTransmitter(wiring.Component):
         m.submodules.crc = crc = Crc32(serial=self._config.serial_crc)
         remaining = Signal(range(self._config.frame_bytes + 1))
         index = Signal(2)
-        escaped = Signal()
+        # What is escaped, and by a mark what is not, lies in registers before, so that escapes are found in time.
+        m.submodules.plain = plain = RegisterSlice(data.StructLayout({"byte": 8, "end": 1}))
+        self._escape(m, plain.o)
 
-        # A byte before it is escaped; `moved` when the line has it. Those that the CRC counts go to the line when the
+        # A byte before it is escaped; `moved` when those registers have it. Those that the CRC counts go there when the
         # CRC has them, or at the same time.
         byte, valid, counts, counted = Signal(8), Signal(), Signal(), Signal()
         offered, moved = Signal(), Signal()
-        special = (byte == END) | (byte == ESCAPE)
         m.d.comb += [
-            offered.eq(valid & (~counts | counted)), self.o.valid.eq(offered), self.o.payload.eq(byte),
-            crc.data.eq(byte), moved.eq(offered & self.o.ready), self.crc.eq(crc.crc), crc.start.eq(self.clear),
+            offered.eq(valid & (~counts | counted)), plain.i.valid.eq(offered), plain.i.payload.byte.eq(byte),
+            crc.data.eq(byte), moved.eq(offered & plain.i.ready), self.crc.eq(crc.crc), crc.start.eq(self.clear),
         ]
         if self._config.serial_crc:
             m.d.comb += crc.valid.eq(valid & counts & ~counted)
@@ -188,14 +190,8 @@ class FrameTransmitter(wiring.Component):
                 m.d.sync += counted.eq(1)
         else:
             m.d.comb += [counted.eq(1), crc.valid.eq(moved & counts)]
-        with m.If(special & ~escaped):
-            m.d.comb += [self.o.payload.eq(ESCAPE), moved.eq(0)]
-            with m.If(offered & self.o.ready):
-                m.d.sync += escaped.eq(1)
-        with m.Elif(special):
-            m.d.comb += self.o.payload.eq(Mux(byte == END, ESCAPED_END, ESCAPED_ESCAPE))
         with m.If(moved):
-            m.d.sync += [index.eq(index + 1), escaped.eq(0)]
+            m.d.sync += index.eq(index + 1)
 
         with m.FSM():
             with m.State("Header"):
@@ -228,7 +224,20 @@ class FrameTransmitter(wiring.Component):
                 with m.If(moved & (index == CHECK_BYTES - 1)):
                     m.next = "End"
             with m.State("End"):
-                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(END), crc.start.eq(1)]
-                with m.If(self.o.ready):
+                m.d.comb += [byte.eq(END), plain.i.payload.end.eq(1), valid.eq(1), crc.start.eq(1)]
+                m.d.sync += index.eq(0)
+                with m.If(moved):
                     m.next = "Header"
         return m
+
+    def _escape(self, m: Module, plain) -> None:
+        """From bytes, each with a mark whether it is the frame's end, to the line."""
+        byte, escaped = plain.payload.byte, Signal()
+        special = ((byte == END) | (byte == ESCAPE)) & ~plain.payload.end
+        m.d.comb += [self.o.valid.eq(plain.valid), self.o.payload.eq(byte), plain.ready.eq(self.o.ready)]
+        with m.If(special & ~escaped):
+            m.d.comb += [self.o.payload.eq(ESCAPE), plain.ready.eq(0)]
+        with m.Elif(special):
+            m.d.comb += self.o.payload.eq(Mux(byte == END, ESCAPED_END, ESCAPED_ESCAPE))
+        with m.If(plain.valid & self.o.ready):
+            m.d.sync += escaped.eq(special & ~escaped)

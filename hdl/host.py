@@ -174,6 +174,7 @@ class HostProcessor(wiring.Component):
                         m.next = "Await"
             bytes_left = Signal(range(config.frame_bytes + 1))
             limit = Signal(range(max(depth(each, config) for each in Region) + 1))
+            too_far = Signal()
             with m.State("Region"):
                 writing = request.operation == Operation.WRITE
                 m.next = "Measure"
@@ -204,7 +205,11 @@ class HostProcessor(wiring.Component):
                     m.d.sync += [bytes_left.eq(bytes_left - end - 1), count.eq(count + 1)]
                 with m.Elif((bytes_left != 0) | ((count == 0) & ~many)):
                     refuse(Status.BAD_LENGTH)
-                with m.Elif((reached > limit) | far | many | foreign):
+                with m.Else():
+                    m.d.sync += too_far.eq((reached > limit) | far | many | foreign)
+                    m.next = "Judge"
+            with m.State("Judge"):
+                with m.If(too_far):
                     refuse(Status.BAD_ADDRESS)
                 with m.Else():
                     with m.Switch(request.operation):

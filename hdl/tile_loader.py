@@ -82,41 +82,28 @@ class TileLoader(wiring.Component):
             self.load.eq(asked), self.load_column.eq(asked_column), self.load_word.eq(self.memory_data),
         ]
 
-        def ask():
-            m.d.comb += asking.eq(1)
-            m.next = "Load"
-            with m.If(there):
-                m.d.sync += [
-                    asked.eq(1), column.eq(column + 1), self.memory_address.eq(following),
-                    before.eq(before + ~blocks.group_end),
-                ]
-                with m.If(column == last_column):
-                    m.d.sync += [column.eq(0), *tiles.next()]
-                    m.next = "Full"
-                    with m.If(tiles.end):
-                        m.d.sync += [done.eq(blocks.last), before.eq(0)]
-                        m.d.comb += blocks.advance.eq(1)
-                        with m.If(blocks.group_end):
-                            m.d.sync += [group_start.eq(following), left.eq(left - columns)]
-                        with m.Else():
-                            m.d.sync += self.memory_address.eq(group_start)
-
-        with m.FSM():
-            with m.State("Idle"):
-                with m.If(self.start):
-                    m.d.comb += blocks.first.eq(1)
-                    m.d.sync += [
-                        self.memory_address.eq(base), group_start.eq(base), before.eq(0),
-                        left.eq(layer.channels), column.eq(0), done.eq(0), *tiles.first(),
-                    ]
-                    m.next = "Load"
-            with m.State("Load"):
-                ask()
-            with m.State("Full"):
-                m.d.comb += self.full.eq(1)
-                with m.If(self.take):
-                    with m.If(done):
-                        m.next = "Idle"
-                    with m.Else():
-                        ask()
+        loading = Signal()
+        m.d.comb += asking.eq(loading | (self.full & self.take & ~done))
+        tile_end = column == last_column
+        group_end = tile_end & tiles.end & blocks.group_end
+        m.d.comb += blocks.advance.eq(asking & there & tile_end & tiles.end)
+        with m.If(self.full & self.take):
+            m.d.sync += [self.full.eq(0), loading.eq(~done)]
+        with m.If(asking & there):
+            m.d.sync += [
+                asked.eq(1), column.eq(Mux(tile_end, 0, column + 1)), before.eq(before + ~blocks.group_end),
+                self.memory_address.eq(Mux(tile_end & tiles.end & ~blocks.group_end, group_start, following)),
+            ]
+            with m.If(tile_end):
+                m.d.sync += [self.full.eq(1), loading.eq(0), *tiles.next()]
+            with m.If(tile_end & tiles.end):
+                m.d.sync += [done.eq(blocks.last), before.eq(0)]
+            with m.If(group_end):
+                m.d.sync += [group_start.eq(following), left.eq(left - columns)]
+        with m.If(self.start):
+            m.d.comb += blocks.first.eq(1)
+            m.d.sync += [
+                self.memory_address.eq(base), group_start.eq(base), before.eq(0), left.eq(layer.channels),
+                column.eq(0), done.eq(0), loading.eq(1), *tiles.first(),
+            ]
         return m

@@ -30,12 +30,15 @@ class Large(wiring.Component):
         return m
 
 
-# 20 bits are two RAMs side by side, 20,000 words two rows of them.
-@pytest.mark.parametrize(("fabric", "width", "depth", "rams"), [
-    ("ice40up", 20, 20000, 4), ("ice40up", 16, 16384, 1), ("ice40up", 12, 300, 1), ("generic", 20, 300, 0)])
-def test_large_memory_keeps_words(fabric, width, depth, rams):
-    synthesis = synthesize(emit_verilog(Large(width, depth), "large", FabricPlatform(fabric)), "large", "ice40")
-    assert synthesis.cells.get("SB_SPRAM256KA", 0) == rams
+# iCE40: 20 bits are two RAMs side by side, 20,000 words two rows. ECP5: 16,384 × 1, 2048 × 9 and 1024 × 18 bits.
+@pytest.mark.parametrize(("fabric", "width", "depth", "cell", "rams"), [
+    ("ice40up", 20, 20000, "SB_SPRAM256KA", 4), ("ice40up", 16, 16384, "SB_SPRAM256KA", 1),
+    ("ice40up", 12, 300, "SB_SPRAM256KA", 1), ("generic", 20, 300, "SB_SPRAM256KA", 0),
+    ("ecp5", 4, 17408, "DP16KD", 4 + 1), ("ecp5", 16, 3000, "DP16KD", 2 + 1), ("ecp5", 20, 600, "DP16KD", 2)])
+def test_large_memory_keeps_words(fabric, width, depth, cell, rams):
+    target = "ecp5" if fabric == "ecp5" else "ice40"
+    synthesis = synthesize(emit_verilog(Large(width, depth), "large", FabricPlatform(fabric)), "large", target)
+    assert synthesis.cells.get(cell, 0) == rams
     chance, content, asked = random.Random(depth), {}, None
     places = [0, depth - 1, min(depth - 1, 16383), min(depth - 1, 16384), *chance.sample(range(depth), 5)]
     inputs = {"write": [], "to": [], "data": [], "start": []}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from amaranth.hdl import Cat, Const, Instance, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Instance, Module, Mux, Signal, Value
 
 from nomul.hdl.fabric.base import Fabric
 from nomul.hdl.fabric.operand import Operand
@@ -36,6 +36,7 @@ class Ecp5(Fabric):
     name = "ecp5"
     merged = MappingProxyType({"invert": 2, "saturate": 2, "select": 1})
     _LONGEST = 20       # slots of a chain of two sums
+    _BLOCKS = ((1, 16384), (2, 8192), (4, 4096), (9, 2048), (18, 1024))     # shapes of a block RAM: bits, words
 
     def add(self, m: Module, name: str, sums: Sequence[Sequence[Operand]], width: int) -> list[Value]:
         """See `Fabric.add`."""
@@ -59,6 +60,32 @@ class Ecp5(Fabric):
         if waiting:
             self._chain(m, f"{name}_last", waiting)
         return results
+
+    def large_memory(self, m: Module, name: str, depth: int, write_address: Value, write_data: Value,
+                     write_enable: Value, read_address: Value) -> Value:
+        """See `Fabric.large_memory`.
+
+        A block RAM is deep and narrow, or shallow and wide. Memories are cut into pieces that each fill one at their
+        depth, which costs some blocks but no multiplexer, or one of two if the depth is no power of two; the tool
+        saves blocks, and puts wide and slow multiplexers behind them.
+        """
+        lower = 1 << depth.bit_length() - 1
+        if depth <= self._BLOCKS[-1][1]:
+            return super().large_memory(m, name, depth, write_address, write_data, write_enable, read_address)
+        if depth in (lower, *(words for _, words in self._BLOCKS)) or depth > 2 * self._BLOCKS[0][1]:
+            width = next((bits for bits, words in reversed(self._BLOCKS) if words >= depth), 1)
+            return Cat(super(Ecp5, self).large_memory(m, f"{name}_{low}", depth, write_address,
+                                                      write_data[low:low + width], write_enable, read_address)
+                       for low in range(0, len(write_data), width))
+        to, start = Signal(range(depth), name=f"{name}_write"), Signal(range(depth), name=f"{name}_read")
+        upper, word = Signal(name=f"{name}_upper"), Signal(len(write_data), name=f"{name}_data")
+        m.d.comb += [to.eq(write_address), start.eq(read_address)]
+        m.d.sync += upper.eq(start[-1])
+        low, high = (self.large_memory(m, f"{name}_{part}", words, to[:-1], write_data,
+                                       write_enable & (to[-1] == part), start[:-1])
+                     for part, words in enumerate((lower, depth - lower)))
+        m.d.comb += word.eq(Mux(upper, high, low))
+        return word
 
     @staticmethod
     def _slots(first: Operand, second: Operand, width: int) -> list[_Slot]:

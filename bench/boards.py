@@ -8,8 +8,9 @@ it is, so an array that multiplies takes the same cycles as one of the same shap
 board's clock. What differs is how many there are:
 
 - *ours*: the preset of the board, with memories that hold the network.
-- *DSP blocks*: a MULT18X18D of an ECP5 makes two products of 9 bits by 9 (Lattice FPGA-TN-02205, "sysDSP Usage Guide"),
-  so the 156 of an LFE5U-85F make 312 products a cycle. Their adder trees count for nothing here.
+- *DSP blocks*: a MULT18X18D of an ECP5 is taken to make two products of 9 bits by 9, as Lattice counts (FPGA-DS-02012,
+  FPGA-TN-02205), though the open tools place only one; so the 156 of an LFE5U-85F make 312 products a cycle. Their
+  adder trees count for nothing here.
 - *LUTs of our array*: as many multipliers as fit into the look-up tables that our array takes, by what
   `nomul bench array` counts for an operation with its share of tree and accumulator. The multiplier is the smallest
   that we know how to make by hand, less than half of what tools make of ``*``.

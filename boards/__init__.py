@@ -8,7 +8,7 @@ from nomul.boards.orangecrab import OrangeCrab
 from nomul.boards.pynq import PynqZ2
 from nomul.boards.ulx3s import Ulx3s25f, Ulx3s85f
 
-__all__ = ["BOARDS", "CHIPS", "Board", "BoardError", "find_board", "find_chip"]
+__all__ = ["BOARDS", "CHIPS", "Board", "BoardError", "find_board", "find_chip", "find_target"]
 
 #: Every board, in the order of `nomul boards`.
 BOARDS: tuple[Board, ...] = (Ulx3s85f(), Ulx3s25f(), OrangeCrab(), Hx8kEvn(), ArtyA735(), PynqZ2())
@@ -46,3 +46,18 @@ def find_chip(name: str) -> IhpSg13g2:
         if chip.name == name:
             return chip
     raise BoardError(f"unknown process {name!r}; known are {', '.join(chip.name for chip in CHIPS)}")
+
+
+def find_target(name: str) -> Board | IhpSg13g2:
+    """The board or the process of this name: whatever designs can be generated for.
+
+    Raises
+    ------
+    BoardError
+        If there is neither; lists those that there are.
+    """
+    known: dict[str, Board | IhpSg13g2] = {board.name: board for board in BOARDS}
+    known |= {chip.name: chip for chip in CHIPS}
+    if name not in known:
+        raise BoardError(f"unknown board {name!r}; known are {', '.join(known)}")
+    return known[name]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from nomul.boards import BoardError, find_board, find_chip
+from nomul.boards import BoardError, find_board, find_chip, find_target
 from nomul.boards.chip import ChipTop
 from nomul.boards.ihp_sg13g2 import ChipPlatform
 from nomul.boards.sg13g2_sram import instances
@@ -103,6 +103,10 @@ def test_unknown_process_and_a_process_that_is_no_board():
         find_chip("sky130")
     with pytest.raises(BoardError, match="ihp-sg13g2 is no board but a process for chips: `nomul generate"):
         find_board("ihp-sg13g2")
+    assert find_target("ihp-sg13g2") is find_chip("ihp-sg13g2")
+    assert find_target("ulx3s-85f") is find_board("ulx3s-85f")
+    with pytest.raises(BoardError, match="unknown board 'nope'; known are ulx3s-85f, .*ihp-sg13g2, ihp-sg13g2-sram"):
+        find_target("nope")
 
 
 @pytest.fixture(scope="module")

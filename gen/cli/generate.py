@@ -37,9 +37,9 @@ def _run(arguments: Namespace) -> int:
 def _board(name: str | None) -> Any:
     if name is None:
         return None
-    from nomul.boards import CHIPS, find_board, find_chip
+    from nomul.boards import find_target
 
-    return find_chip(name) if name in [chip.name for chip in CHIPS] else find_board(name)
+    return find_target(name)
 
 
 COMMAND = Command("generate", "write the Verilog, manifest and register map of an accelerator",

@@ -39,7 +39,8 @@ class RegisterBlock(wiring.Component):
     result_count : Out(range(result_words + 2))
         RESULT_COUNT, or result_words + 1 if it is more.
     stream_base : Out(range(weight_words)), input_... : Out(32)
-        As the host wrote them; 0 at power-up, and STREAM_BASE always without `weight_stream`.
+        As the host wrote them, also before a reset; 0 at power-up of an FPGA, and STREAM_BASE always without
+        `weight_stream`.
     """
 
     def __init__(self, config: Config):
@@ -67,11 +68,15 @@ class RegisterBlock(wiring.Component):
         bad_frame = Signal()        # known late in its cycle
         m.d.sync += [bad_frame.eq(self.bad_frame), frame_errors.eq(frame_errors + bad_frame)]
 
-        # What the host writes. The halves of NETWORK are 0 after a reset, which the memory outlives.
+        # What the host writes. Of these, only the halves of NETWORK are 0 after a reset: as the memory outlives it, so
+        # must what the hardware uses, or the host would read what is no longer so.
         written = [register.name for register in REGISTERS
                    if register.writable and (register.name != "STREAM_BASE" or config.weight_stream)]
         m.submodules.held = held = plain_memory(32, 1 + max(map(address_of, written)))
         write, read = held.write_port(), held.read_port()
+        kept = {name: Signal.like(getattr(self, name.lower()), name=f"{name.lower()}_kept", reset_less=True)
+                for name in written if name not in ("NETWORK_LOW", "NETWORK_HIGH")}
+        m.d.comb += [getattr(self, name.lower()).eq(value) for name, value in kept.items()]
         halves = {name: Signal(name=f"{name.lower()}_set") for name in ("NETWORK_LOW", "NETWORK_HIGH")}
         from_memory, other = Signal(), Signal(32)
         m.d.comb += [
@@ -88,14 +93,14 @@ class RegisterBlock(wiring.Component):
                     m.d.comb += write.en.eq(self.write_enable)
                     m.d.sync += from_memory.eq(halves.get(name, 1))
                     with m.If(self.write_enable):
-                        m.d.sync += self._taken(name, halves)
+                        m.d.sync += self._taken(name, halves | kept)
         return m
 
-    def _taken(self, name: str, halves: dict[str, Signal]):
+    def _taken(self, name: str, registers: dict[str, Signal]):
         """What the hardware keeps of a write to a register."""
-        if name in halves:
-            return halves[name].eq(self.write_data != 0)
+        if name in ("NETWORK_LOW", "NETWORK_HIGH"):
+            return registers[name].eq(self.write_data != 0)
         if name == "RESULT_COUNT":
             most = self._config.result_words + 1
-            return self.result_count.eq(Mux(self.write_data > most, most, self.write_data))
-        return getattr(self, name.lower()).eq(self.write_data)
+            return registers[name].eq(Mux(self.write_data > most, most, self.write_data))
+        return registers[name].eq(self.write_data)

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from amaranth.hdl import ResetInserter, Signal
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.registers import INPUT_FIELDS, REGISTERS, address_of
@@ -10,8 +11,8 @@ from nomul.hdl.sim import simulate
 CONFIG = Config(name="test", lanes=2, columns=2, operators=("sign",), weight_stream=True)
 
 
-def bench(script, config=CONFIG):
-    """Runs `script(dut, read, write)` on a register block."""
+def bench(script, config=CONFIG, reset=None):
+    """Runs `script(dut, read, write)` on a register block, which the signal `reset` resets."""
     dut = RegisterBlock(config)
 
     async def run(ctx):
@@ -29,7 +30,7 @@ def bench(script, config=CONFIG):
 
         await script(ctx, dut, read, write)
 
-    simulate(dut, run)
+    simulate(dut if reset is None else ResetInserter(reset)(dut), run)
 
 
 def test_identity_is_what_the_configuration_says():
@@ -53,6 +54,25 @@ def test_writable_register_holds_its_value_and_shows_it(name):
         assert [await read(other) for other in others] == [0] * len(others)
 
     bench(script)
+
+
+def test_after_a_reset_no_network_is_loaded_and_what_the_host_reads_is_what_the_hardware_sees():
+    reset, fields = Signal(), sorted(INPUT_FIELDS)
+
+    async def script(ctx, dut, read, write):
+        for n, name in enumerate(fields):
+            await write(name, 1000 + n)
+        await write("RESULT_COUNT", 3)
+        await write("NETWORK_LOW", 7)
+        ctx.set(reset, 1)
+        await ctx.tick()
+        ctx.set(reset, 0)
+        assert not ctx.get(dut.loaded)
+        assert await read("NETWORK_LOW") == 0
+        assert [await read(name) for name in fields] == [ctx.get(getattr(dut, name.lower())) for name in fields]
+        assert await read("RESULT_COUNT") == ctx.get(dut.result_count)
+
+    bench(script, reset=reset)
 
 
 @pytest.mark.parametrize("name", [register.name for register in REGISTERS if not register.writable])

@@ -24,7 +24,7 @@ class HostBus(wiring.Signature):
     write_enable : Out(1), write_data : Out(bits)
         `bits` is the widest region's word.
     ready : In(1)
-        A write of this cycle takes place; it stays until then.
+        A write of this cycle takes place; otherwise it comes again, at once or later.
     read_enable : Out(1), read_data : In(bits)
         Words narrower than `bits` are in the low bits, the others 0.
     start : Out(1)

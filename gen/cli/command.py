@@ -48,7 +48,8 @@ def add_port(parser: ArgumentParser, *, several: bool = False) -> None:
     """Adds ``--port``, which may be given again and again if there may be `several`, and ``--baud``."""
     parser.add_argument("--port", required=True, metavar="PORT", action="append" if several else "store",
                         help="serial port of the board, or 'virtual:BOARD' for a simulated one that lives as long as "
-                             "this command ('virtual' alone has the configuration that the program or --config says)"
+                             "this command ('virtual' alone has the configuration that the program or --config says); "
+                             "'pynq:FILE.bit' on a Zynq under PYNQ"
                              + ("; several boards: several times" if several else ""))
     parser.add_argument("--baud", type=int, metavar="N", help="baud rate (default: the first usual one at which the "
                                                               "board answers)")

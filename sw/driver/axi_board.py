@@ -17,8 +17,9 @@ from nomul.sw.driver.memory import BoardError, Section
 
 __all__ = ["AxiBoard"]
 
-#: Bytes of sections in a packet, and images in one: the first packets are small, so that first results come soon.
-_PACKET_BYTES, _PACKET_IMAGES = 1 << 18, 64
+#: Bytes of sections in a packet, and images in one: the first packets are small, so that first results come soon. All
+#: are shorter than the longest transfer of a DMA (`nomul.boards.pynq`).
+_PACKET_BYTES, _PACKET_IMAGES, _IMAGE_BYTES = 1 << 18, 64, 1 << 22
 _ALL_ERRORS = (1 << len(StreamError)) - 1
 #: There are no frames, and so no longest one.
 _NO_LIMIT = 1 << 16
@@ -244,4 +245,4 @@ def _packets(contents: Iterable[bytes]) -> Iterator[list[bytes]]:
     source, size = iter(contents), 1
     while packet := list(islice(source, size)):
         yield packet
-        size = min(2 * size, _PACKET_IMAGES)
+        size = min(2 * size, _PACKET_IMAGES, max(1, _IMAGE_BYTES // len(packet[0])))

@@ -7,9 +7,13 @@ small memories, four for each of the cells RAM64M and RAM32M.
 import sys
 from collections.abc import Sequence
 
-from nomul.boards import BOARDS, find_board
+from amaranth.back import rtlil
+
+from nomul.boards import BOARDS
+from nomul.boards.xilinx import XilinxBoard
 from nomul.gen.presets import load_config
 from nomul.gen.synth.synthesize import synthesize
+from nomul.hdl.fabric import FabricPlatform
 
 #: Look-up tables of a memory cell (AMD UG474, "Distributed RAM").
 _MEMORY_LUTS = {"RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4}
@@ -18,10 +22,12 @@ _MEMORY_LUTS = {"RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X
 def main(names: Sequence[str]) -> None:
     """Synthesizes each board with its preset; all boards if none is named."""
     print("board, preset, look-up tables, flip-flops, block RAMs of 36 kbit, multiplier blocks")
-    for board in [find_board(name) for name in names] or [board for board in BOARDS if not board.bitstream]:
+    for board in BOARDS:
+        if not isinstance(board, XilinxBoard) or (names and board.name not in names):
+            continue
         config = load_config(board.preset)
-        _, files = board.emit(config, config.name)
-        result = synthesize(files[f"{config.name}.v"], config.name, "xilinx")
+        text = rtlil.convert(board.design(config), name=config.name, platform=FabricPlatform("xilinx"), emit_src=False)
+        result = synthesize(text, config.name, "xilinx", rtlil=True)
         cells, has = result.cells, board.resources
         luts = result.resources.luts + sum(each * cells.get(name, 0) for name, each in _MEMORY_LUTS.items())
         memories = cells.get("RAMB36E1", 0) + cells.get("RAMB18E1", 0) / 2

@@ -84,10 +84,14 @@ class ArtyA735(XilinxBoard):
     preset = "arty"
     programming = "openFPGALoader --board arty_a7_35t TOP.bit"
 
+    def design(self, config: Config) -> ArtyTop:
+        """See `XilinxBoard.design`."""
+        return ArtyTop(config, self.divisor)
+
     def emit(self, config: Config, top: str) -> tuple[list[dict], dict[str, str]]:
         """See `Board.emit`: Verilog, constraints, and the script for Vivado."""
         self.check(config)
-        design = ArtyTop(config, self.divisor)
+        design = self.design(config)
         ports = [{**port, "pins": [_PINS[port["name"]]]} for port in ports_of(design) if port["name"] in _PINS]
         files = {f"{top}.v": emit_verilog(design, top, FabricPlatform("xilinx")), f"{top}.xdc": _constraints(),
                  f"{top}.tcl": _script(top, self.part)}

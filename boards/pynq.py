@@ -45,10 +45,14 @@ class PynqZ2(XilinxBoard):
             raise BoardError(f"configuration {config.name!r} has weight_decoder, which board {self.name} does without: "
                              "its DMA brings weights as fast as they can be written; leave weight_decoder out")
 
+    def design(self, config: Config) -> AxiTop:
+        """See `XilinxBoard.design`."""
+        return AxiTop(config, _WIDTH)
+
     def emit(self, config: Config, top: str) -> tuple[list[dict], dict[str, str]]:
         """See `Board.emit`: Verilog, `component.xml`, registers, and the script for Vivado."""
         self.check(config)
-        design = AxiTop(config, _WIDTH)
+        design = self.design(config)
         ports = ports_of(design)[2:]        # without Amaranth's own clock and reset
         files = {
             f"{top}.v": emit_verilog(design, top, FabricPlatform("xilinx")),

@@ -1,6 +1,11 @@
 """What boards with an AMD Xilinx chip share: Vivado makes their bitstreams, from files that nomul writes."""
 
+from abc import abstractmethod
+
+from amaranth.lib import wiring
+
 from nomul.boards.base import Board, Step
+from nomul.gen.spec.config import Config
 from nomul.gen.synth.family import FAMILIES
 
 __all__ = ["CHIPS", "XilinxBoard"]
@@ -26,6 +31,10 @@ class XilinxBoard(Board):
     def part(self) -> str:
         """Vivado's name of the chip."""
         return CHIPS[self.chip][3]
+
+    @abstractmethod
+    def design(self, config: Config) -> wiring.Component:
+        """What goes into the chip: the top module."""
 
     def steps(self, top: str) -> list[Step]:
         """See `Board.steps`: none."""

@@ -99,8 +99,8 @@ def _check(path: Path, top: str, log: Path) -> None:
     path.write_text(json.dumps({"creator": "nomul", "modules": {top: module}}), encoding="utf-8")
 
 
-def synthesize(verilog: str, top: str, target: str, *, dsp: bool = False, cache: Path | None = None,
-               progress: Progress | None = None) -> Synthesis:
+def synthesize(verilog: str, top: str, target: str, *, dsp: bool = False, rtlil: bool = False,
+               cache: Path | None = None, progress: Progress | None = None) -> Synthesis:
     """Synthesizes a design for a fabric, or finds the result of an earlier time.
 
     Parameters
@@ -113,6 +113,8 @@ def synthesize(verilog: str, top: str, target: str, *, dsp: bool = False, cache:
         Name of a `Target`.
     dsp : bool
         Whether multiplier blocks may be used.
+    rtlil : bool
+        Whether the text is RTLIL, which Yosys reads much faster, instead of Verilog.
     cache : Path, optional
         Where results are kept; `cache_folder` by default.
     progress : callable, optional
@@ -132,7 +134,7 @@ def synthesize(verilog: str, top: str, target: str, *, dsp: bool = False, cache:
     """
     goal = find_target(target)
     options = f"{goal.command} {goal.with_dsp if dsp else goal.without_dsp}".strip()
-    script = (f"read_verilog {_DESIGN}\n{HIDE}\n{options} -top {top} -json {_JSON}\n"
+    script = (f"read_{'rtlil' if rtlil else 'verilog'} {_DESIGN}\n{HIDE}\n{options} -top {top} -json {_JSON}\n"
               f"write_verilog -noattr {_VERILOG}\n")
 
     def make(folder: Path) -> None:

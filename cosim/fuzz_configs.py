@@ -34,7 +34,8 @@ def fixed_configs() -> list[Config]:
         _config("narrow", lanes=2, columns=2, operators=("shift",), activation_bits=3, l1_weight_bits=2,
                 shift_exponents=2, accumulator_bits=14, vector_bits=37, block_pixels=1, frame_bytes=64),
         _config("small", lanes=4, columns=2, operators=("l1", "shift"), accumulator_bits=22, block_pixels=16,
-                map_side=20, pixel_words=24, vector_sums=False, counters=False, serial_crc=True, frame_bytes=128),
+                map_side=20, pixel_words=24, frame_bytes=128,
+                pack_windows=False, vector_sums=False, counters=False, serial_crc=True),
     ]
 
 
@@ -67,7 +68,8 @@ def random_config(seed: int) -> Config:
             "block_pixels": int(chance.choice([1, 2, 5, 16, 64])), "requantizers": int(chance.integers(1, 17)),
             "frame_bytes": int(chance.choice([64, 128, 1024])),
             "map_side": int(chance.choice([24, 63, 2047])), "pixel_words": int(chance.choice([40, 1023])),
-            "vector_sums": bool(chance.integers(3)), "counters": bool(chance.integers(3)),
+            "pack_windows": bool(chance.integers(3)), "vector_sums": bool(chance.integers(3)),
+             "counters": bool(chance.integers(3)),
             "serial_crc": not chance.integers(4),
             **(_STREAM if chance.integers(2) else {}),
         }

@@ -9,6 +9,7 @@ from nomul.gen.spec.frames import ANSWER, RUNS_KEPT, Operation, Status
 from nomul.gen.spec.registers import RESULT_HEADER, RUN_BIT, Region, depth, most_results, word_bytes
 from nomul.hdl.bus import HostBus
 from nomul.hdl.framing import HEADER, ReceivedFrame
+from nomul.hdl.sums import sum_of
 
 __all__ = ["HostProcessor"]
 
@@ -69,6 +70,9 @@ class HostProcessor(wiring.Component):
         end = Signal(range(max(bus.signature.bits // 8, *_SUBJECT_BYTES.values())))
         word = Signal(bus.signature.bits)
         index = Signal.like(end)
+        up, down = Signal(), Signal()           # by one, with one adder
+        with m.If(up | down):
+            m.d.sync += count.eq(sum_of(count, down.replicate(len(count)), up))
         last_byte, last_word = index == end, count == 1
         # Runs. The number of a START or FINISH is where other requests have their region.
         run, following, result_run = Signal.like(bus.run), Signal.like(bus.run), Signal.like(bus.result_run)
@@ -110,7 +114,8 @@ class HostProcessor(wiring.Component):
 
         def next_word():
             later = Cat(place, turn) + 1 if deepest > RUN_BIT else Cat((place + 1)[:len(place)], turn)
-            m.d.sync += [Cat(place, turn).eq(later), count.eq(count - 1)]
+            m.d.sync += Cat(place, turn).eq(later)
+            m.d.comb += down.eq(1)
 
         def work_on(which: Region, number, words):
             m.d.sync += [
@@ -202,7 +207,8 @@ class HostProcessor(wiring.Component):
                 with m.If(bus.busy & ~image & ~weights & (region != Region.REGISTERS)):
                     m.next = "Measure"
                 with m.Elif(bytes_left > end):
-                    m.d.sync += [bytes_left.eq(bytes_left - end - 1), count.eq(count + 1)]
+                    m.d.sync += bytes_left.eq(bytes_left + ~Cat(end, Const(0, len(bytes_left) - len(end))))
+                    m.d.comb += up.eq(1)
                 with m.Elif((bytes_left != 0) | ((count == 0) & ~many)):
                     refuse(Status.BAD_LENGTH)
                 with m.Else():

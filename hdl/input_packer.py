@@ -1,7 +1,7 @@
 """Packs the windows of an input image into activation words, so that the first layer's taps fill the lanes."""
 
 import numpy as np
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -28,7 +28,8 @@ class InputPacker(wiring.Component):
     Parameters
     ----------
     config : Config
-        Gives `lanes`, `image_bytes` and `activation_bits` A; higher bits of a byte are dropped.
+        Gives `lanes`, `image_bytes` and `activation_bits` A; higher bits of a byte are dropped. Without `pack_windows`
+        all windows are of one pixel, and follow each other as the image's bytes do.
 
     Members
     -------
@@ -75,18 +76,11 @@ class InputPacker(wiring.Component):
         with m.If(write.en):
             m.d.sync += received.eq(self.byte_address + 1)
 
-        # The next tap: kernel row, kernel column, channel, and its address relative to the window.
-        m.submodules.window = window = WindowWalker(config, image=True)
-        last_row, last_column = windows.last("kernel_height"), windows.last("kernel_width")
-        rows, columns = Loop(m, last_row, "row"), Loop(m, last_column, "column")
-        channels = Loop(m, windows.last("channel_words"), "channel")
-        row, column, offset = Signal(len(last_row)), Signal(len(last_column)), Signal(windows.address_bits)
         lane, last_lane = Signal(range(config.lanes)), Signal()
-        pixel_end, row_end = channels.end, channels.end & columns.end
-        window_end = row_end & rows.end
+        step = Signal()         # to the next tap
+        walk = self._walk_windows if config.pack_windows else self._walk_pixels
+        tap_address, beyond, window_end, map_end = walk(m, windows, step, restart)
         word_end = window_end | last_lane
-        y, x = Signal.like(window.y), Signal.like(window.x)
-        m.d.comb += [window.descriptor.eq(self.windows), y.eq(window.y + row), x.eq(window.x + column)]
 
         # The tap that is read as soon as its byte is there, and the one whose byte the memory gives.
         tap = data.StructLayout({"outside": 1, "lane": range(config.lanes), "word_end": 1})
@@ -99,28 +93,16 @@ class InputPacker(wiring.Component):
         m.d.comb += [
             self.write_address.eq(write_address),
             stall.eq(self.write_enable & ~self.write_ready), go.eq((~reading | there) & ~stall & ~self.hold),
-            read.addr.eq(address), read.en.eq(~stall), window.move.eq(restart | (walking & go & window_end)),
-            window.first.eq(restart),
+            read.addr.eq(address), read.en.eq(~stall), step.eq(walking & go),
         ]
         with m.If(go):
             m.d.sync += [
-                reading.eq(walking), address.eq(window.address + offset),
-                asked.outside.eq(outside(windows, y, x)),
-                asked.lane.eq(lane), asked.word_end.eq(word_end),
+                reading.eq(walking), address.eq(tap_address),
+                asked.outside.eq(beyond), asked.lane.eq(lane), asked.word_end.eq(word_end),
             ]
-        with m.If(walking & go):
-            m.d.sync += [
-                lane.eq(Mux(word_end, 0, lane + 1)), last_lane.eq(~word_end & (lane == config.lanes - 2)),
-                *channels.next(),
-                column.eq(Mux(row_end, 0, column + pixel_end)),
-                row.eq(Mux(window_end, 0, row + row_end)),
-                offset.eq(Mux(window_end, 0, offset + Mux(row_end, windows.tap_row_step, 1))),
-            ]
-            with m.If(pixel_end):
-                m.d.sync += columns.next()
-            with m.If(row_end):
-                m.d.sync += rows.next()
-            with m.If(window_end & window.last):
+        with m.If(step):
+            m.d.sync += [lane.eq(Mux(word_end, 0, lane + 1)), last_lane.eq(~word_end & (lane == config.lanes - 2))]
+            with m.If(map_end):
                 m.d.sync += walking.eq(0)
 
         with m.If(~stall):
@@ -137,13 +119,57 @@ class InputPacker(wiring.Component):
                     m.d.sync += self.write_data[n].eq(windows.pad_code)
 
         with m.If(restart):
-            m.d.sync += [signal.eq(0) for signal in (row, column, offset, lane, last_lane, reading, packing,
-                                                     self.write_enable, write_address)]
-            m.d.sync += [walking.eq(1), *rows.first(), *columns.first(), *channels.first()]
+            m.d.sync += [signal.eq(0) for signal in (lane, last_lane, reading, packing, self.write_enable,
+                                                     write_address)]
+            m.d.sync += walking.eq(1)
         with m.If(self.clear):
             m.d.sync += [walking.eq(0), reading.eq(0), packing.eq(0), self.write_enable.eq(0)]
         m.d.comb += self.busy.eq(walking | reading | packing | self.write_enable)
         return m
+
+    def _walk_windows(self, m: Module, windows: Layer, step: Signal, restart: Value) -> tuple[Value, ...]:
+        """The next tap: its address, whether it lies in the padding, and ends its window, and that the last one."""
+        m.submodules.window = window = WindowWalker(self._config, image=True)
+        last_row, last_column = windows.last("kernel_height"), windows.last("kernel_width")
+        rows, columns = Loop(m, last_row, "row"), Loop(m, last_column, "column")
+        channels = Loop(m, windows.last("channel_words"), "channel")
+        row, column, offset = Signal(len(last_row)), Signal(len(last_column)), Signal(windows.address_bits)
+        pixel_end, row_end = channels.end, channels.end & columns.end
+        window_end = row_end & rows.end
+        y, x = Signal.like(window.y), Signal.like(window.x)
+        m.d.comb += [
+            window.descriptor.eq(self.windows), window.move.eq(restart | (step & window_end)), window.first.eq(restart),
+            y.eq(window.y + row), x.eq(window.x + column),
+        ]
+        with m.If(step):
+            m.d.sync += [
+                *channels.next(),
+                column.eq(Mux(row_end, 0, column + pixel_end)),
+                row.eq(Mux(window_end, 0, row + row_end)),
+                offset.eq(Mux(window_end, 0, offset + Mux(row_end, windows.tap_row_step, 1))),
+            ]
+            with m.If(pixel_end):
+                m.d.sync += columns.next()
+            with m.If(row_end):
+                m.d.sync += rows.next()
+        with m.If(restart):
+            m.d.sync += [
+                row.eq(0), column.eq(0), offset.eq(0), *rows.first(), *columns.first(), *channels.first(),
+            ]
+        return window.address + offset, outside(windows, y, x), window_end, window_end & window.last
+
+    def _walk_pixels(self, m: Module, windows: Layer, step: Signal, restart: Value) -> tuple[Value, ...]:
+        """The same of windows of a pixel each: the image's bytes, one after the other."""
+        address = Signal(windows.address_bits)
+        channels = Loop(m, windows.last("channel_words"), "channel")
+        pixels = Loop(m, windows.last("output_pixels"), "pixel")
+        with m.If(step):
+            m.d.sync += [address.eq(address + 1), *channels.next()]
+            with m.If(channels.end):
+                m.d.sync += pixels.next()
+        with m.If(restart):
+            m.d.sync += [address.eq(0), *channels.first(), *pixels.first()]
+        return address, Const(0, 1), channels.end, channels.end & pixels.end
 
     @staticmethod
     def model(config: Config, image: bytes, windows: dict[str, int]) -> np.ndarray:

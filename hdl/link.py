@@ -38,13 +38,16 @@ class HostLink(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.queue = queue = Queue(8, 2 * self._config.frame_bytes)
-        m.submodules.slice = register = RegisterSlice(8)      # a memory's output is late in its cycle
         m.submodules.receiver = receiver = FrameReceiver(self._config)
         m.submodules.processor = processor = HostProcessor(self._config)
         m.submodules.transmitter = transmitter = FrameTransmitter(self._config)
         connect(m, flipped(self.rx), queue.i)
-        connect(m, queue.o, register.i)
-        connect(m, register.o, receiver.i)
+        if self._config.serial_crc:     # which looks at a byte for cycles, and one bit in each
+            connect(m, queue.o, receiver.i)
+        else:
+            m.submodules.slice = register = RegisterSlice(8)    # a memory's output is late in its cycle
+            connect(m, queue.o, register.i)
+            connect(m, register.o, receiver.i)
         connect(m, receiver.frame, processor.frame)
         m.d.comb += processor.bad.eq(receiver.bad)
         m.d.comb += [

@@ -2,8 +2,10 @@
 
 from amaranth.hdl import Cat, Module, Shape, ShapeCastable, Signal, Value
 from amaranth.lib import stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from nomul.hdl.memory import plain_memory
 
 __all__ = ["Queue", "RegisterSlice", "WidthConverter", "pipe"]
 
@@ -41,10 +43,19 @@ class Queue(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         payload = Value.cast(self.o.payload)
-        m.submodules.fifo = fifo = SyncFIFOBuffered(width=len(payload), depth=self._depth)
+        # One payload is at the output, which keeps what the memory gave last.
+        waiting = Signal(range(self._depth))
+        first, behind = Signal(ceil_log2(self._depth)), Signal(ceil_log2(self._depth))
+        m.submodules.memory = memory = plain_memory(len(payload), 1 << len(first))
+        write, read = memory.write_port(), memory.read_port()
         m.d.comb += [
-            fifo.w_data.eq(self.i.payload), fifo.w_en.eq(self.i.valid), self.i.ready.eq(fifo.w_rdy),
-            payload.eq(fifo.r_data), self.o.valid.eq(fifo.r_rdy), fifo.r_en.eq(self.o.ready),
+            self.i.ready.eq(waiting != self._depth - 1),
+            write.addr.eq(behind), write.data.eq(self.i.payload), write.en.eq(self.i.valid & self.i.ready),
+            read.addr.eq(first), payload.eq(read.data), read.en.eq((waiting != 0) & (~self.o.valid | self.o.ready)),
+        ]
+        m.d.sync += [
+            behind.eq(behind + write.en), first.eq(first + read.en), waiting.eq(waiting + write.en - read.en),
+            self.o.valid.eq(read.en | (self.o.valid & ~self.o.ready)),
         ]
         return m
 

@@ -16,7 +16,7 @@ __all__ = ["fold_input", "image_windows"]
 
 
 def fold_input(network: IntegerNetwork, config: Config) -> IntegerNetwork:
-    """The network that reads windows of the image, or itself where that needs no fewer words.
+    """The network that reads windows of the image; itself where that needs no fewer words, or without `pack_windows`.
 
     Parameters
     ----------
@@ -24,6 +24,8 @@ def fold_input(network: IntegerNetwork, config: Config) -> IntegerNetwork:
         If its input is read by one layer only, and that is one of the array's, its input may become windows of channels
         in the order row, column, channel.
     """
+    if not config.pack_windows:
+        return network
     readers = [layer for layer in network.layers if "input" in layer.inputs]
     if len(readers) != 1 or not isinstance(first := readers[0], ArrayLayer) \
             or first.geometry.groups != 1 or first.geometry.dilation != (1, 1):

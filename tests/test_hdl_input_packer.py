@@ -184,3 +184,14 @@ def test_bytes_that_never_come_are_awaited_until_the_flush():
     written, cycles = pack(small_config(), enumerate([1, 2, 3]), fields, flush=True)
     assert words(written) == [[1, 2, 3, 0], [0, 0, 0, 0]]
     assert cycles < 20
+
+
+@pytest.mark.parametrize(("gaps", "stall", "held"), [(0.0, 0.0, 0), (0.5, 0.4, 0), (0.0, 0.3, 40)])
+@pytest.mark.parametrize(("lanes", "shape"), [(4, (3, 4, 5)), (4, (8, 8, 1)), (2, (1, 5, 2)), (8, (1, 1, 20))])
+def test_a_packer_without_windows_packs_pixels_as_the_model_says(lanes, shape, gaps, stall, held):
+    config, fields = small_config(lanes=lanes, columns=2, pack_windows=False, image_bytes=64), windows(*shape, pad=9)
+    image = [random.Random(7).randrange(256) for _ in range(np.prod(shape))]
+    expected = InputPacker.model(config, bytes(image), fields)
+    for flush, sent in ((False, image), (True, image[:-1])):
+        written, _ = pack(config, list(enumerate(sent)) * 2, fields, gaps, 3, flush, stall, held)
+        assert np.array_equal(words(written)[:len(expected) - flush], expected[:len(expected) - flush])

@@ -383,3 +383,13 @@ def test_without_vector_sums_averages_are_layers_of_the_array_and_sums_are_refus
         machine.load(compiled)
         codes = random_codes(0, network, 3)
         assert [machine.run(image)[0].tolist() for image in codes] == golden.run(network, codes).tolist()
+
+
+def test_without_windows_the_image_is_packed_pixel_by_pixel():
+    network, config = residual_network(), small_config(weight_words=512, pack_windows=False)
+    compiled, machine = compile_network(network, config), Machine(config)
+    assert compiled.windows["kernel_height"] == compiled.windows["kernel_width"] == 1
+    assert descriptors(compiled)[0]["kernel_height"] == 3
+    machine.load(compiled)
+    codes = random_codes(0, network, 3)
+    assert [machine.run(image)[0].tolist() for image in codes] == golden.run(network, codes).tolist()

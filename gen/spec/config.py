@@ -50,8 +50,8 @@ _ALLOWED: dict[str, list[int] | range] = {
 }
 
 #: Fields that are true or false.
-_SWITCHES = ("unified", "l1_minimum", "depthwise_l1", "leaf_register", "weight_decoder", "weight_stream", "vector_sums",
-             "counters", "serial_crc")
+_SWITCHES = ("unified", "l1_minimum", "depthwise_l1", "leaf_register", "weight_decoder", "weight_stream",
+             "pack_windows", "vector_sums", "counters", "serial_crc")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +115,9 @@ class Config:
         Whether the accelerator decodes entropy-coded weights, so that a network is pushed with fewer bytes.
     weight_stream : bool
         Whether weights that do not fit into the weight memory are sent by the host while the network runs.
+    pack_windows : bool
+        Whether the first layer's windows are packed side by side into words. Without, pixels are, so that an image of
+        few channels leaves lanes empty in that layer.
     vector_sums : bool
         Whether the vector engine adds, as residual sums need. Without, it compares (max pooling) and copies, and every
         average pool is a layer of the array.
@@ -156,6 +159,7 @@ class Config:
     frame_bytes: int = 1024
     weight_decoder: bool = False
     weight_stream: bool = False
+    pack_windows: bool = True
     vector_sums: bool = True
     counters: bool = True
     serial_crc: bool = False

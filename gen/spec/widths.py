@@ -37,6 +37,7 @@ def _limits(config: Config, image: bool) -> dict[str, tuple[int, str]]:
     limits = dict.fromkeys(_SIDES, (config.map_side, "map_side"))
     limits |= {
         "pad_code": ((1 << config.activation_bits) - 1, "activation_bits"),
+        "zero_point": ((1 << config.activation_bits) - 1, "activation_bits"),
         "channel_words": (config.image_bytes, "image_bytes") if image else (config.pixel_words, "pixel_words"),
         "output_pixels": (config.activation_words, "activation_words"),
         "output_pixel_step": (2 * config.pixel_words, "pixel_words"),
@@ -66,7 +67,7 @@ def field_bits(config: Config, *, image: bool = False) -> dict[str, int]:
         if field.name in _ADDRESSES:
             needed = address_bits(config, image=image)
         elif field.name in (limits := _limits(config, image)):
-            needed = (limits[field.name][0] - field.less_one).bit_length()
+            needed = (limits[field.name][0] - field.less_one).bit_length() + field.signed
         else:
             continue
         bits[field.name] = max(1, min(field.bits, needed))

@@ -1,5 +1,6 @@
 """Host driver and gateware together: the simulated accelerator behind a line that damages what it carries."""
 
+import contextlib
 import math
 import random
 from dataclasses import replace
@@ -19,6 +20,7 @@ from nomul.sw.driver.link import LinkError
 from nomul.sw.fold_input import fold_input, image_windows
 
 from .faults import FaultyLink
+from .test_sw_driver_push import CutLink
 
 CONFIG = load_config("tiny")
 RATES = (0.0005, 0.002, 0.01)
@@ -134,3 +136,32 @@ def test_another_process_goes_on_after_runs_that_nobody_fetched():
     board.push(compile_network(other, CONFIG))      # while a run is at work
     codes = random_codes(3, other, 3)
     np.testing.assert_array_equal(board.run(codes).logits, golden.run(other, codes))
+
+
+@pytest.mark.cosim
+def test_push_that_is_cut_anywhere_leaves_the_old_network_or_none_or_the_new_one():
+    networks = {name: random_network(seed, CONFIG) for name, seed in (("old", 2), ("new", 3))}
+    programs = {name: compile_network(network, CONFIG) for name, network in networks.items()}
+    codes = {name: random_codes(1, network, 2) for name, network in networks.items()}
+    simulation = SimulationLink(CONFIG)
+    Board(simulation).push(programs["old"])
+    whole = CutLink(simulation, 1 << 30)
+    Board(whole).push(programs["new"])
+    total, held = (1 << 30) - whole.room, "new"
+    seen = set()
+    for room in random.Random(0).sample(range(total), 16):
+        for name in {"old", "new"} - {held}:
+            with contextlib.suppress(LinkError):
+                Board(CutLink(simulation, room)).push(programs[name])
+        board = Board(simulation, timeout=0.05)     # finds the line in the middle of a frame
+        found = board.info().network_hash
+        seen.add(found)
+        assert found in (None, programs["old"].hash, programs["new"].hash)
+        held = next((name for name, program in programs.items() if program.hash == found), "")
+        if not held:
+            held = "old"
+            board.push(programs[held])
+        board.use(programs[held])
+        np.testing.assert_array_equal(board.run(codes[held]).logits, golden.run(networks[held], codes[held]))
+    assert None in seen
+    assert len(seen) > 1

@@ -1,16 +1,24 @@
 """`nomul push`, `run`, `info` with virtual boards: models of both kinds, images of all kinds, several boards."""
 
 import json
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
+import nomul.sw.driver
 from nomul.boards import BOARDS
+from nomul.cosim.random_network import random_network
+from nomul.cosim.virtual_board import VirtualBoard
 from nomul.gen.cli import main
 from nomul.gen.cli.images import join_images, random_codes
 from nomul.gen.presets import load_config
 from nomul.sw import reference
 from nomul.sw.compile import compile_network
+from nomul.sw.driver.board import Board
+from nomul.sw.driver.link import LinkError
 from nomul.sw.network import IntegerNetwork, NetworkError, Tensor
 from nomul.sw.png import read_png
 
@@ -130,3 +138,64 @@ def test_pictures_get_a_class_each(network, tmp_path, capsys):
     lines = succeeds(capsys, "run", tmp_path / "tiny.program", *paths, "--port", "virtual").splitlines()
     assert [line.split() for line in lines[1:3]] == [
         [str(path), f"{best.argmax()}:", str(best.max())] for path, best in zip(paths, logits, strict=True)]
+
+
+# A virtual board of one's own. ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    ((), "say which board it is by --board, or which configuration it has by --config"),
+    (("--board", "toaster"), "unknown board 'toaster'"),
+    (("--config", "tiny", "--noise", "2"), "probabilities of faults must be from 0 to less than 1"),
+    (("--config", "tiny", "--reset-after", "-1"), "a reset must come after 0 bytes or more, not -1")])
+def test_virtual_board_that_cannot_be_is_refused(arguments, message, capsys):
+    assert message in fails(capsys, "virtual-board", *arguments)
+
+
+@pytest.mark.cosim
+def test_virtual_board_whose_cable_comes_off_ends_and_says_so(network):
+    command = [sys.executable, "-m", "nomul.gen.cli", "virtual-board", "--config", "tiny", "--disconnect-after", "600"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        line = process.stdout.readline()
+        port = re.fullmatch(r"virtual board of tiny \(\w{16}\) at (\S+); Ctrl-C ends it\n", line)[1]
+        with nomul.sw.driver.open(port, 1_000_000, timeout=60) as board, \
+                pytest.raises(LinkError, match="is the board still plugged in"):
+            board.push(network)
+        assert process.stdout.read() == "the cable has come off\n"
+    assert process.returncode == 0
+
+
+@pytest.mark.cosim
+def test_interrupted_push_ends_with_130_and_the_next_one_goes_on(network, tmp_path, monkeypatch, capsys):
+    sent = Board.send
+
+    def interrupted(board, sections):
+        for count, done in enumerate(sent(board, sections)):
+            yield done
+            if count == 2:
+                raise KeyboardInterrupt
+
+    with VirtualBoard(load_config("tiny")) as virtual:
+        monkeypatch.setattr(Board, "send", interrupted)
+        assert main(["push", str(network), "--port", virtual.port]) == 130
+        monkeypatch.undo()
+        assert succeeds(capsys, "info", "--port", virtual.port, "--json", tmp_path / "i.json")
+        assert json.loads((tmp_path / "i.json").read_text())["network_hash"] is None
+        out = succeeds(capsys, "push", network, "--port", virtual.port)
+        sent_bytes, total = map(int, re.search(r"(\d+) of (\d+) bytes sent", out).groups())
+        assert 0 < sent_bytes < total
+        assert f" 0 of {total} bytes sent" in succeeds(capsys, "push", network, "--port", virtual.port)
+
+
+@pytest.mark.cosim
+def test_run_on_a_board_by_name_tells_what_its_clock_and_line_would_allow(tmp_path, capsys):
+    board = min((board for board in BOARDS if board.baud),
+                key=lambda board: load_config(board.preset).lanes * load_config(board.preset).columns)
+    network = random_network(5, load_config(board.preset))
+    network.save(tmp_path / "x.network")
+    np.save(tmp_path / "codes.npy", random_codes(network.input, network.activation_bits, 5))
+    succeeds(capsys, "run", tmp_path / "x.network", tmp_path / "codes.npy", "--port", f"virtual:{board.name}",
+             "--json", tmp_path / "run.json")
+    found = json.loads((tmp_path / "run.json").read_text())
+    assert found["images_per_second_array"] == pytest.approx(board.clock_hz / found["cycles_per_image"])
+    assert found["images_per_second_line"] > 0

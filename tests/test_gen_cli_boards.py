@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from nomul.cosim.random_network import random_network
 from nomul.cosim.virtual_board import VirtualBoard
 from nomul.gen.cli import main
 from nomul.gen.cli.images import join_images, random_codes
+from nomul.gen.cli.screen import RateColumn
 from nomul.gen.presets import load_config
 from nomul.sw import reference
 from nomul.sw.compile import compile_network
@@ -76,6 +78,12 @@ def test_port_that_is_given_twice_is_refused(network, capsys):
 def test_unknown_virtual_board_lists_the_boards(network, capsys):
     assert f"unknown board 'toaster'; known are {BOARDS[0].name}" in fails(
         capsys, "push", network, "--port", "virtual:toaster")
+
+
+@pytest.mark.parametrize(("speed", "finished", "shown"), [
+    (None, None, ""), (12345.6, None, "12,346 bytes/s"), (1.234, None, "1.23 bytes/s"), (5.0, 99.9, "100 bytes/s")])
+def test_progress_bar_tells_the_rate(speed, finished, shown):
+    assert str(RateColumn("bytes").render(SimpleNamespace(speed=speed, finished_speed=finished))) == shown
 
 
 # Images. ----------------------------------------------------------------------------------------------------

@@ -99,9 +99,9 @@ def _compare_logits(link: "SimulationLink", compiled: "CompiledNetwork", network
 
     expected = golden.run(network, codes)
     with Board(link, timeout=timeout) as board:
-        with progress(f"push {network.name}, bytes") as update:
+        with progress(f"push {network.name}", "bytes") as update:
             board.push(compiled, update)
-        with progress(f"run {network.name}, images") as update:
+        with progress(f"run {network.name}", "images") as update:
             result = board.run(codes, update)
     wrong = np.flatnonzero((expected != result.logits).any(axis=1))
     found = {"outputs": expected.size, "differing_bits": differing_bits(expected, result.logits),
@@ -117,7 +117,7 @@ def _compare_tensors(link: "SimulationLink", compiled: "CompiledNetwork", networ
     """Rows of the result, and the first difference."""
     from nomul.cosim.trace import trace_tensors
 
-    with progress(f"run {network.name}, images") as update:
+    with progress(f"run {network.name}", "images") as update:
         result = trace_tensors(link, compiled, network, codes, timeout=timeout, progress=update)
     return {"tensors": result.tensors, "values": result.values, "differing_bits": result.differing_bits,
             "differing_images": result.differing_images}, result.first

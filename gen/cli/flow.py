@@ -104,9 +104,9 @@ def prepare(name: str, folder: Path, config: Config, *, fresh: bool = False) -> 
 def run_on(board: "BoardBase", prepared: Prepared, folder: Path) -> Report:
     """Pushes a prepared network, runs all images, and compares every output with the golden model's."""
     compiled = prepared.compiled
-    with progress(f"push {compiled.name}, bytes") as update:
+    with progress(f"push {compiled.name}", "bytes") as update:
         board.push(compiled, update)
-    with progress(f"run {compiled.name}, images") as update:
+    with progress(f"run {compiled.name}", "images") as update:
         result = board.run(prepared.images.codes, update)
     logits = folder / f"{compiled.name}.logits.npy"
     write_array(logits, result.logits)

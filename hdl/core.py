@@ -13,6 +13,7 @@ from nomul.gen.spec.registers import INPUT_FIELDS, RUN_BIT, Region
 from nomul.hdl.activity import ActivityCounters
 from nomul.hdl.array_engine import ArrayEngine
 from nomul.hdl.bus import HostBus
+from nomul.hdl.constants import held
 from nomul.hdl.descriptor import Layer
 from nomul.hdl.fabric import FABRICS, fabric_of
 from nomul.hdl.input_packer import InputPacker
@@ -209,10 +210,13 @@ class Core(wiring.Component):
         read_data[Region.REGISTERS] = registers.read_data
 
         # A read's data, one cycle after their memory has them.
-        chosen = []
+        late, chosen = fabric_of(platform).late_memories, []
         for each, value in read_data.items():
-            asked = Signal(name=f"read_{each.name.lower()}")
+            name = each.name.lower()
+            asked = Signal(name=f"read_{name}")
             m.d.sync += asked.eq(bus.region == each)
+            if late:
+                asked, value = held(m, asked, f"choose_{name}"), held(m, value, f"{name}_read")
             chosen.append(Mux(asked, value, 0))
-        m.d.sync += bus.read_data.eq(reduce(or_, chosen))
+        m.d["comb" if late else "sync"] += bus.read_data.eq(reduce(or_, chosen))
         return m

@@ -8,6 +8,7 @@ from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import ADDRESS_BITS, MULTIPLIER_BITS, RESULT_BITS, Destination
 from nomul.hdl.blocks import BlockCounter
 from nomul.hdl.descriptor import DESCRIPTOR, Layer
+from nomul.hdl.fabric import fabric_of
 from nomul.hdl.requantizer import Requantizer
 from nomul.hdl.writer import CodeWriter
 
@@ -65,14 +66,19 @@ class Drain(wiring.Component):
             m.submodules[f"row{n}"] = row
 
         waiting = Signal(range(3))      # filled blocks that have not been read
-        pixel, following = Signal(range(config.block_pixels)), Signal(range(config.block_pixels), init=1)
+        # What is read if nothing is sent, and what follows it: the pixel to send, or with a register behind the memory
+        # the one after it.
+        late = fabric_of(platform).late_memories
+        asked, following = Signal(range(config.block_pixels)), Signal(range(config.block_pixels), init=1)
+        values, reading = Signal.like(self.accumulators), Signal()
         first_pixel, pixel_end = Signal(init=1), Signal()       # pixel_end: for all pixels but a block's first
         last_pixel = Mux(first_pixel, blocks.only_pixel, pixel_end)
         under_way = Signal(range(2 * config.requantizers + 1))
         send, sent, written = Signal(), Signal(), Signal()
+        advance = sent | reading if late else sent
         m.d.comb += [
             blocks.descriptor.eq(self.descriptor), writer.descriptor.eq(self.descriptor),
-            self.accumulator_pixel.eq(Mux(sent, following, pixel)), self.results_group.eq(blocks.group),
+            self.accumulator_pixel.eq(Mux(advance, following, asked)), self.results_group.eq(blocks.group),
             self.busy.eq(1),
         ]
         m.d.sync += [
@@ -97,6 +103,13 @@ class Drain(wiring.Component):
                 negative.eq(Cat(negative[1:], parameter.negative)),
             ]
 
+        if late:
+            with m.If(advance):
+                m.d.sync += values.eq(self.accumulators)
+        else:
+            m.d.comb += values.eq(self.accumulators)
+        with m.If(advance):
+            m.d.sync += [asked.eq(following), following.eq(following + 1)]
         with m.FSM():
             with m.State("Idle"):
                 m.d.comb += self.busy.eq(0)
@@ -118,17 +131,17 @@ class Drain(wiring.Component):
                 with m.If(waiting != 0):
                     m.next = "Read"
             with m.State("Read"):
+                m.d.comb += reading.eq(1)
                 m.next = "Send"
             with m.State("Send"):
                 m.d.comb += send.eq(1)
                 with m.If(sent):
                     m.d.sync += [
-                        pixel.eq(following), following.eq(following + 1), first_pixel.eq(last_pixel),
-                        pixel_end.eq(following == blocks.last_pixel),
+                        first_pixel.eq(last_pixel), pixel_end.eq((asked if late else following) == blocks.last_pixel),
                     ]
                     with m.If(last_pixel):
                         m.d.comb += self.freed.eq(1)
-                        m.d.sync += [pixel.eq(0), following.eq(1), self.bank.eq(~self.bank)]
+                        m.d.sync += [asked.eq(0), following.eq(1), self.bank.eq(~self.bank)]
                         with m.If(blocks.group_end):
                             m.next = "Flush"
                         with m.Else():
@@ -158,7 +171,7 @@ class Drain(wiring.Component):
         ]
         for row, to_row, out_of_row in zip(rows, to, out_of, strict=True):
             m.d.comb += [
-                row.i.payload.eq(self.accumulators), row.i.valid.eq(send & to_row),
+                row.i.payload.eq(values), row.i.valid.eq(send & to_row),
                 row.bias.eq(bias), row.magnitude.eq(magnitude), row.negative.eq(negative),
                 row.shift.eq(layer.shift), row.zero_point.eq(layer.zero_point),
                 row.lower.eq(layer.lower), row.upper.eq(layer.upper), row.o.ready.eq(output_ready & out_of_row),

@@ -8,6 +8,7 @@ from nomul.gen.spec.operators import Operator, encode, fold
 from nomul.gen.spec.program import ADDRESS_BITS, Opcode, pack
 from nomul.gen.spec.registers import Region, address_of
 from nomul.hdl.core import Core
+from nomul.hdl.fabric import Fabric
 from nomul.hdl.sim import simulate
 from nomul.sw import reference
 from nomul.sw.compile import compile_network
@@ -208,8 +209,10 @@ def test_array_layers_give_what_loops_over_the_definition_give(shape, operator):
 
 
 @pytest.mark.parametrize("shape", CONFIGS)
-@pytest.mark.parametrize("seed", range(2))
-def test_core_computes_what_the_reference_computes(shape, seed):
+@pytest.mark.parametrize(("seed", "late"), [(0, False), (1, True)])
+def test_core_computes_what_the_reference_computes(shape, seed, late, monkeypatch):
+    """Also with a register behind the memories, which is filled while nothing waits for it."""
+    monkeypatch.setattr(Fabric, "late_memories", late)
     config = small_config(weight_words=4096, parameter_words=256, activation_words=512, program_layers=32,
                           **CONFIGS[shape])
     network = random_network(seed, config)

@@ -27,6 +27,8 @@ class Fabric:
     set_starts_set : bool
         Whether a flip-flop with a synchronous set starts as 1; otherwise as 0. One that starts the other way round
         takes a table in front of it and one behind.
+    late_memories : bool
+        Whether a memory gives its data late in the cycle, so that a register of its own behind it pays.
     leaf_register : bool
         Whether a register after the processing element pays; default of a configuration for this target.
     l1_minimum : bool
@@ -37,6 +39,7 @@ class Fabric:
 
     name = "generic"
     operands = 2
+    late_memories = False
     merged: Mapping[str, int] = MappingProxyType({"invert": 0, "saturate": 0, "select": 0})
     set_starts_set = True
     leaf_register = True

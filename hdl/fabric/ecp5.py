@@ -34,6 +34,7 @@ class Ecp5(Fabric):
     """
 
     name = "ecp5"
+    late_memories = True        # 5.8 ns from clock to data, at speed grade 6
     merged = MappingProxyType({"invert": 2, "saturate": 2, "select": 1})
     _LONGEST = 20       # slots of a chain of two sums
     _BLOCKS = ((1, 16384), (2, 8192), (4, 4096), (9, 2048), (18, 1024))     # shapes of a block RAM: bits, words

@@ -8,6 +8,7 @@ from nomul.gen.spec.config import Config
 from nomul.gen.spec.frames import ANSWER, RUNS_KEPT, Operation, Status
 from nomul.gen.spec.registers import RESULT_HEADER, RUN_BIT, Region, depth, most_results, word_bytes
 from nomul.hdl.bus import HostBus
+from nomul.hdl.fabric import fabric_of
 from nomul.hdl.framing import HEADER, ReceivedFrame
 from nomul.hdl.sums import sum_of
 
@@ -85,11 +86,20 @@ class HostProcessor(wiring.Component):
         image, weights = region == Region.INPUT, region == Region.WEIGHT_STREAM
         due = turn == Mux(weights, bus.run, following)
 
-        # The byte at `position` of the payload is always there: the memory is asked for the next one in time.
+        # The byte at `position` of the payload is always there: the memory is asked for the next one in time. If it is
+        # late in its cycle, there is a register behind it, and what is asked for is a byte further on.
+        late = fabric_of(platform).late_memories
         position = Signal.like(frame.address)
-        advance = Signal()
-        m.d.comb += frame.address.eq(position + advance)
-        m.d.sync += position.eq(frame.address)
+        asked = Signal.like(position) if late else position
+        advance, prime, byte = Signal(), Signal(), Signal.like(frame.data)
+        m.d.comb += frame.address.eq(asked + (advance | prime))
+        m.d.sync += asked.eq(frame.address)
+        if late:
+            m.d.sync += position.eq(position + advance)
+            with m.If(advance | prime):
+                m.d.sync += byte.eq(frame.data)
+        else:
+            m.d.comb += byte.eq(frame.data)
 
         # The answer.
         status = Signal(Status)
@@ -127,7 +137,7 @@ class HostProcessor(wiring.Component):
             with m.State("Idle"):
                 m.d.sync += [
                     status.eq(Status.OK), length.eq(1), answering.eq(0), nak.eq(0),
-                    position.eq(0), index.eq(0), word.eq(0), place.eq(0), turn.eq(0), count.eq(0),
+                    position.eq(0), asked.eq(0), index.eq(0), word.eq(0), place.eq(0), turn.eq(0), count.eq(0),
                     far.eq(0), many.eq(0),
                 ]
                 with m.If(nak_due):
@@ -151,25 +161,29 @@ class HostProcessor(wiring.Component):
                     for operation, needed in _SUBJECT_BYTES.items():
                         with m.Case(operation):
                             m.d.sync += end.eq(needed - 1)
-                            m.next = "Subject"
+                            m.next = "Prime" if late else "Subject"
                             with m.If(request.length < needed if operation in _OPEN else request.length != needed):
                                 refuse(Status.BAD_LENGTH)
                     with m.Default():
                         refuse(Status.BAD_OPERATION)
 
+            if late:
+                with m.State("Prime"):
+                    m.d.comb += prime.eq(1)
+                    m.next = "Subject"
             # What and where: READ, WRITE, CHECKSUM; which run: START, FINISH.
             with m.State("Subject"):
                 with m.Switch(position):
                     with m.Case(0):
-                        m.d.sync += region.eq(frame.data)
+                        m.d.sync += region.eq(byte)
                     for n in range(3):
                         with m.Case(1 + n):
-                            take(place[8 * n:8 * n + 8], frame.data[:RUN_BIT - 8 * n], far)
+                            take(place[8 * n:8 * n + 8], byte[:RUN_BIT - 8 * n], far)
                     for n in range(4):
                         with m.Case(4 + n):
-                            take(count[8 * n:8 * n + 8], frame.data, many)
+                            take(count[8 * n:8 * n + 8], byte, many)
                 with m.If(position == 3):
-                    m.d.sync += turn.eq(frame.data[-len(turn):])
+                    m.d.sync += turn.eq(byte[-len(turn):])
                 m.d.comb += advance.eq(1)
                 with m.If(position == end):
                     m.next = "Region"
@@ -228,7 +242,7 @@ class HostProcessor(wiring.Component):
 
             # Payload to words.
             with m.State("Collect"):
-                m.d.sync += [word.word_select(index, 8).eq(frame.data), index.eq(index + 1)]
+                m.d.sync += [word.word_select(index, 8).eq(byte), index.eq(index + 1)]
                 m.d.comb += advance.eq(1)
                 with m.If(last_byte):
                     m.next = "Write"

@@ -11,6 +11,7 @@ from amaranth.back import rtlil
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.frames import ANSWER, END, Operation, Status, decode, encode
 from nomul.gen.spec.registers import Region, address_of, depth, word_bytes
+from nomul.hdl.fabric import Fabric
 from nomul.hdl.link import HostLink
 from nomul.hdl.sim import simulate, stream_get, stream_put
 from nomul.sw.driver.device_model import DeviceModel
@@ -363,8 +364,12 @@ def random_request(dice):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_line_with_faults_is_answered_as_the_model_answers_it(seed):
-    """The gateware and the plain-Python device differ in nothing but the number of consecutive NAKs."""
+def test_line_with_faults_is_answered_as_the_model_answers_it(seed, monkeypatch):
+    """The gateware and the plain-Python device differ in nothing but the number of consecutive NAKs.
+
+    For odd seeds there is a register behind the frame's memory.
+    """
+    monkeypatch.setattr(Fabric, "late_memories", bool(seed % 2))
     dice = random.Random(seed)
     line = bytearray()
     if seed % 2:

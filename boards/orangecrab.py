@@ -1,4 +1,4 @@
-"""OrangeCrab r0.2 with an ECP5-25F: clock 48 MHz, serial line at its pins 0 (to the board) and 1 (from it).
+"""OrangeCrab r0.2 with an ECP5-25F: oscillator 48 MHz, serial line at its pins 0 (to the board) and 1 (from it).
 
 Its USB port is wired to the FPGA itself; the serial line takes an adapter of 3.3 V at the Feather's pins RX and TX.
 """
@@ -21,11 +21,11 @@ class OrangeCrab(Ecp5Board):
     """OrangeCrab r0.2 with LFE5U-25F."""
 
     name = "orangecrab-r0-2"
-    summary = "OrangeCrab r0.2, Lattice ECP5-25F: 48 MHz, serial line at 1 Mbaud at its pins 0 and 1"
+    summary = "OrangeCrab r0.2, Lattice ECP5-25F: 96 MHz, serial line at 1 Mbaud at its pins 0 and 1"
     chip = "LFE5U-25F"
     platform = _Platform
     pack_options = ("--compress", "--freq", "38.8")
-    clock_hz = 48_000_000
+    clock_hz = 96_000_000
     baud = 1_000_000
     link = "serial line at pins 0 (RX) and 1 (TX), 3.3 V"
     preset = "demo"

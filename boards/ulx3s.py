@@ -40,7 +40,9 @@ class Ulx3s25f(Ulx3s85f):
     """ULX3S with LFE5U-25F."""
 
     name = "ulx3s-25f"
-    summary = "Radiona ULX3S, Lattice ECP5-25F: 50 MHz, serial line at 2 Mbaud over USB"
+    summary = "Radiona ULX3S, Lattice ECP5-25F: 75 MHz, serial line at 3 Mbaud over USB"
     chip = "LFE5U-25F"
     platform = ULX3S_25F_Platform
+    clock_hz = 75_000_000
+    baud = 3_000_000
     preset = "demo"

@@ -21,7 +21,7 @@ from nomul.hdl.memory import plain_memory
 from nomul.hdl.registers import RegisterBlock
 from nomul.hdl.results import ResultCollector
 from nomul.hdl.sequencer import Sequencer
-from nomul.hdl.stream import RegisterSlice
+from nomul.hdl.stream import RegisterSlice, Wires
 from nomul.hdl.vector import VectorEngine
 from nomul.hdl.weight_decoder import WeightDecoder
 from nomul.hdl.weight_ring import WeightRing
@@ -130,7 +130,8 @@ class Core(wiring.Component):
             m.d.comb += read.addr.eq(bus.address)
         # Engines cannot wait, the packer can; so that it need not know in time, its words pass a register slice. A word
         # is written one cycle after it is given, which is long before a layer, or the host, reads it.
-        m.submodules.packed = packed = RegisterSlice(data.StructLayout({"address": ADDRESS_BITS, "word": word}))
+        slice_of = Wires if config.serial_crc else RegisterSlice
+        m.submodules.packed = packed = slice_of(data.StructLayout({"address": ADDRESS_BITS, "word": word}))
         packing = packer.busy | packed.o.valid
         m.d.comb += [
             packed.i.valid.eq(packer.write_enable), packer.write_ready.eq(packed.i.ready),

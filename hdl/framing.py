@@ -8,7 +8,7 @@ from nomul.gen.spec.config import Config
 from nomul.gen.spec.frames import END, ESCAPE, ESCAPED_END, ESCAPED_ESCAPE, HEADER_BYTES
 from nomul.hdl.crc import Crc32
 from nomul.hdl.memory import plain_memory
-from nomul.hdl.stream import RegisterSlice
+from nomul.hdl.stream import RegisterSlice, Wires
 
 __all__ = ["HEADER", "FrameReceiver", "FrameTransmitter", "ReceivedFrame"]
 
@@ -171,7 +171,8 @@ class FrameTransmitter(wiring.Component):
         remaining = Signal(range(self._config.frame_bytes + 1))
         index = Signal(2)
         # What is escaped, and by a mark what is not, lies in registers before, so that escapes are found in time.
-        m.submodules.plain = plain = RegisterSlice(data.StructLayout({"byte": 8, "end": 1}))
+        slice_of = Wires if self._config.serial_crc else RegisterSlice
+        m.submodules.plain = plain = slice_of(data.StructLayout({"byte": 8, "end": 1}))
         self._escape(m, plain.o)
 
         # A byte before it is escaped; `moved` when those registers have it. Those that the CRC counts go there when the

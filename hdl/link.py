@@ -8,7 +8,7 @@ from nomul.gen.spec.config import Config
 from nomul.hdl.bus import HostBus
 from nomul.hdl.framing import FrameReceiver, FrameTransmitter
 from nomul.hdl.host import HostProcessor
-from nomul.hdl.stream import Queue, RegisterSlice
+from nomul.hdl.stream import Queue, RegisterSlice, Wires
 
 __all__ = ["HostLink"]
 
@@ -42,12 +42,10 @@ class HostLink(wiring.Component):
         m.submodules.processor = processor = HostProcessor(self._config)
         m.submodules.transmitter = transmitter = FrameTransmitter(self._config)
         connect(m, flipped(self.rx), queue.i)
-        if self._config.serial_crc:     # which looks at a byte for cycles, and one bit in each
-            connect(m, queue.o, receiver.i)
-        else:
-            m.submodules.slice = register = RegisterSlice(8)    # a memory's output is late in its cycle
-            connect(m, queue.o, register.i)
-            connect(m, register.o, receiver.i)
+        # A memory's output is late in its cycle.
+        m.submodules.slice = register = (Wires if self._config.serial_crc else RegisterSlice)(8)
+        connect(m, queue.o, register.i)
+        connect(m, register.o, receiver.i)
         connect(m, receiver.frame, processor.frame)
         m.d.comb += processor.bad.eq(receiver.bad)
         m.d.comb += [

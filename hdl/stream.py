@@ -7,7 +7,7 @@ from amaranth.utils import ceil_log2
 
 from nomul.hdl.memory import plain_memory
 
-__all__ = ["Queue", "RegisterSlice", "WidthConverter", "pipe"]
+__all__ = ["Queue", "RegisterSlice", "WidthConverter", "Wires", "pipe"]
 
 
 class Queue(wiring.Component):
@@ -91,6 +91,29 @@ class RegisterSlice(wiring.Component):
                 m.d.sync += [leaving.eq(arriving), self.o.valid.eq(self.i.valid)]
         with m.Elif(self.i.valid & self.i.ready):
             m.d.sync += [spare.eq(arriving), spare_full.eq(1)]
+        return m
+
+
+class Wires(wiring.Component):
+    """Nothing between two ends, for where a `RegisterSlice` would be larger than a slow clock asks for.
+
+    Parameters
+    ----------
+    shape : ShapeLike
+        Shape of the payload on both sides.
+
+    Members
+    -------
+    i : In(stream), o : Out(stream)
+        The two ends.
+    """
+
+    def __init__(self, shape):
+        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
+
+    def elaborate(self, platform):
+        m = Module()
+        wiring.connect(m, wiring.flipped(self.i), wiring.flipped(self.o))
         return m
 
 

@@ -6,7 +6,7 @@ from amaranth.hdl import Elaboratable, Module, signed, unsigned
 from amaranth.lib import data
 
 from nomul.hdl.sim import simulate, stream_get, stream_put
-from nomul.hdl.stream import Queue, RegisterSlice, WidthConverter, pipe
+from nomul.hdl.stream import Queue, RegisterSlice, WidthConverter, Wires, pipe
 
 STALLS = [(0.0, 0.0), (0.6, 0.0), (0.0, 0.6), (0.5, 0.5)]
 
@@ -33,7 +33,8 @@ def through(dut, payloads, expected, stall_in=0.0, stall_out=0.0):
 
 
 @pytest.mark.parametrize(("stall_in", "stall_out"), STALLS)
-@pytest.mark.parametrize("make", [lambda: Queue(12, 3), lambda: Queue(12, 17), lambda: RegisterSlice(12)])
+@pytest.mark.parametrize("make", [lambda: Queue(12, 3), lambda: Queue(12, 17), lambda: RegisterSlice(12),
+                                  lambda: Chain(Queue(12, 3), Wires(12))])
 def test_order_and_values_survive_stalls(make, stall_in, stall_out):
     payloads = [random.Random(5).randrange(1 << 12) for _ in range(200)]
     through(make(), payloads, payloads, stall_in, stall_out)

@@ -124,7 +124,8 @@ class Config:
     counters : bool
         Whether the hardware counts what the clock cycles of a run go into, besides how many there are.
     serial_crc : bool
-        Whether the link's CRC units take a bit a cycle: smaller, and enough for a serial line; a byte takes 9 cycles.
+        Whether the link's CRC units take a bit a cycle, and streams pass no registers that cut long paths: smaller,
+        enough for a serial line and a slow clock; a byte takes 9 cycles.
 
     Raises
     ------

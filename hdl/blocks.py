@@ -1,6 +1,6 @@
 """Counts the blocks of an ARRAY layer: for each group of output channels, blocks of up to `block` pixels."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,6 +10,13 @@ from nomul.hdl.descriptor import DESCRIPTOR, Layer
 from nomul.hdl.loop import Loop
 
 __all__ = ["BlockCounter"]
+
+
+def _at_most(value: Value, limit: Value) -> Value:
+    """``value <= limit`` with no more of a carry chain than the limit has bits."""
+    if len(value) <= len(limit):
+        return value <= limit
+    return (value[:len(limit)] <= limit) & ~value[len(limit):].any()
 
 
 class BlockCounter(wiring.Component):
@@ -52,7 +59,7 @@ class BlockCounter(wiring.Component):
         last_pixel, full = layer.last("output_pixels"), layer.last("block")
         groups, group = Loop(m, layer.last("groups"), "group"), Signal(len(layer.last("groups")))
         # What a layer's first block and its full ones are like.
-        single = held(m, last_pixel <= full, "single")
+        single = held(m, _at_most(last_pixel, full), "single")
         only, only_of_map = held(m, full == 0, "only_pixel_of_block"), held(m, last_pixel == 0, "only_pixel_of_map")
         # Of the current block: pixels of the map that follow its first. All that there is to know of a block is found
         # while it becomes the current one, in the time of one sum or comparison.
@@ -61,7 +68,7 @@ class BlockCounter(wiring.Component):
         from_start = self.first | self.group_end
         # Less the last of a block, and 1.
         m.d.comb += less_block.eq(remaining + ~Cat(full, Const(0, width - len(full))))
-        ends = Mux(from_start, single, remaining <= Cat(Const(1, 1), full))
+        ends = Mux(from_start, single, _at_most(remaining, Cat(Const(1, 1), full)))
         last = Mux(from_start, last_pixel, less_block)
         only_one = Mux(from_start, only_of_map, remaining == full + 1)
         with m.If(self.first | self.advance):

@@ -5,7 +5,7 @@
 #   make lint     ruff and mypy
 #   make docs     the checks of README and docs: commands run, links exist, tables are true
 #   make bench    measurements
-#   make bitstreams   of all boards, in build; half an hour
+#   make bitstreams   of all boards, in build, JOBS at a time; half an hour
 #   make clean    removes what make made
 #
 # PYTHON=python3.12       another Python (at least 3.11)
@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 VENV   := .venv
 BIN    := $(VENV)/bin
 TORCH  := torch==2.13.0
-BOARDS := ulx3s-25f orangecrab-r0-2 ulx3s-85f hx8k-evn
+BOARDS := ulx3s-85f orangecrab-r0-2 ulx3s-25f tang-nano-9k icebreaker hx8k-evn
 
 .PHONY: demo test lint docs bench bitstreams clean
 .DELETE_ON_ERROR:
@@ -40,7 +40,8 @@ bench: $(VENV)/dev.stamp
 	@set -e; for file in bench/*.py; do echo "== $$file"; $(BIN)/python $$file; done
 
 bitstreams: $(VENV)/dev.stamp
-	@set -e; for board in $(BOARDS); do $(BIN)/nomul build --board $$board -o build/$$board --json build/$$board.json; done
+	@mkdir -p build
+	@printf '%s\n' $(BOARDS) | xargs -P $(JOBS) -I BOARD $(BIN)/nomul build --board BOARD -o build/BOARD --json build/BOARD.json
 
 clean:
 	rm -rf $(VENV) build demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -3,15 +3,18 @@
 from nomul.boards.arty import ArtyA735
 from nomul.boards.base import Board, BoardError
 from nomul.boards.hx8k_evn import Hx8kEvn
+from nomul.boards.icebreaker import IceBreaker
 from nomul.boards.ihp_sg13g2 import IhpSg13g2
 from nomul.boards.orangecrab import OrangeCrab
 from nomul.boards.pynq import PynqZ2
+from nomul.boards.tang_nano import TangNano9k
 from nomul.boards.ulx3s import Ulx3s25f, Ulx3s85f
 
 __all__ = ["BOARDS", "CHIPS", "Board", "BoardError", "find_board", "find_chip", "find_target"]
 
 #: Every board, in the order of `nomul boards`.
-BOARDS: tuple[Board, ...] = (Ulx3s85f(), Ulx3s25f(), OrangeCrab(), Hx8kEvn(), ArtyA735(), PynqZ2())
+BOARDS: tuple[Board, ...] = (
+    Ulx3s85f(), Ulx3s25f(), OrangeCrab(), IceBreaker(), TangNano9k(), Hx8kEvn(), ArtyA735(), PynqZ2())
 
 #: Every process that there are chips for: designs that nobody can load, but have made.
 CHIPS: tuple[IhpSg13g2, ...] = (IhpSg13g2(macros=False), IhpSg13g2(macros=True))

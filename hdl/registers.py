@@ -101,6 +101,7 @@ class RegisterBlock(wiring.Component):
         if name in ("NETWORK_LOW", "NETWORK_HIGH"):
             return registers[name].eq(self.write_data != 0)
         if name == "RESULT_COUNT":
-            most = self._config.result_words + 1
-            return registers[name].eq(Mux(self.write_data > most, most, self.write_data))
+            most, bits = self._config.result_words + 1, len(self.result_count)
+            low, high = self.write_data[:bits], self.write_data[bits:]
+            return registers[name].eq(Mux(high.any() | (low > most), most, low))
         return registers[name].eq(self.write_data)

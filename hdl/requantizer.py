@@ -117,9 +117,14 @@ class Requantizer(wiring.Component):
             # These follow the product, and so rest when it does.
             rounded = Signal(signed(max(bits, len(self.zero_point)) + 1))
             result = Signal(_OUTPUT)
+            # Beyond the limits' own width the sign alone tells, and comparators are no wider than that.
+            narrow, sign = rounded[:len(result)].as_signed(), rounded[-1]
+            beyond = Signal()
+            m.d.comb += beyond.eq((rounded >> len(result) - 1) != sign.replicate(len(rounded)).as_signed())
             m.d.sync += [
                 rounded.eq(_add(product, self.zero_point, half)),
-                result.eq(Mux(rounded < self.lower, self.lower, Mux(rounded > self.upper, self.upper, rounded))),
+                result.eq(Mux(Mux(beyond, sign, narrow < self.lower), self.lower,
+                              Mux(Mux(beyond, ~sign, narrow > self.upper), self.upper, narrow))),
             ]
             m.d.comb += self.o.payload[column].eq(result)
         return m

@@ -1,10 +1,13 @@
 import json
 import os
+import re
 import stat
 
 import pytest
 
 from nomul.boards import BOARDS, BoardError, find_board
+from nomul.boards.gowin import GowinPll
+from nomul.boards.ice40 import Ice40Pll
 from nomul.gen.cli import main
 from nomul.gen.emit import generate
 from nomul.gen.presets import load_config
@@ -96,12 +99,34 @@ def test_pins_of_the_hx8k_board(tmp_path):
     assert '"$ICEPACK" soc.asc soc.bin' in script
 
 
+def test_pins_and_memory_of_the_icebreaker(tmp_path):
+    generate(small_config(name="soc"), tmp_path, find_board("icebreaker"))
+    # iCEBreaker's schematic and constraints: the oscillator at 35, the FT2232H's BDBUS0 (TXD) at 6 and BDBUS1 at 9.
+    lines = (tmp_path / "soc.pcf").read_text().splitlines()
+    assert sorted(line for line in lines if line.startswith("set_io")) == [
+        "set_io clk12_0__io 35", "set_io uart_0__rx__io 6", "set_io uart_0__tx__io 9"]
+    assert (tmp_path / "soc.v").read_text().count("SB_SPRAM256KA") == 2     # words of 32 bits
+    with pytest.raises(BoardError, match="needs 8 large RAMs, board icebreaker has 4: lower weight_words"):
+        find_board("icebreaker").check(small_config(weight_words=65536))
+
+
+def test_pins_of_the_tang_nano(tmp_path):
+    generate(small_config(name="soc"), tmp_path, find_board("tang-nano-9k"))
+    # Sipeed's schematic: the oscillator at 52, the BL702's TXD at 18 and RXD at 17.
+    pins = dict(re.findall(r'IO_LOC "(\w+)" (\d+);', (tmp_path / "soc.cst").read_text()))
+    assert pins == {"clk27_0__io": "52", "uart_0__rx__io": "18", "uart_0__tx__io": "17"}
+    script = (tmp_path / "build_soc.sh").read_text()
+    assert '"$NEXTPNR_HIMBAECHEL_GOWIN" --device GW1NR-LV9QN88PC6/I5 --vopt family=GW1N-9C --vopt cst=soc.cst' in script
+    assert '"$GOWIN_PACK" -d GW1N-9C -o soc.fs soc.placed' in script
+
+
 def test_boards_on_the_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["boards", "--json", "boards.json"]) == 0
     out = capsys.readouterr().out
     written = json.loads((tmp_path / "boards.json").read_text())["boards"]
-    assert {"ulx3s-85f", "ulx3s-25f", "orangecrab-r0-2", "hx8k-evn"} <= {entry["name"] for entry in written}
+    assert {"ulx3s-85f", "ulx3s-25f", "orangecrab-r0-2", "hx8k-evn", "icebreaker", "tang-nano-9k", "arty-a7-35",
+            "pynq-z2"} == {entry["name"] for entry in written}
     for entry, board in zip(written, BOARDS, strict=True):
         assert board.name in out
         assert (entry["chip"], entry["clock_mhz"], entry["link"], entry["preset"], entry["bitstream"]) == (
@@ -112,3 +137,30 @@ def test_unknown_board_lists_the_boards():
     with pytest.raises(BoardError, match="unknown board 'arty'; known are ulx3s-85f"):
         find_board("arty")
     assert [find_board(board.name) for board in BOARDS] == list(BOARDS)
+
+
+def test_rtlil_keeps_no_word_for_reads_that_collide(tmp_path):
+    generate(small_config(name="soc"), tmp_path, find_board("hx8k-evn"))
+    text = (tmp_path / "soc.il").read_text()
+    ports = dict(re.findall(r'cell \$memrd_v2 .*\n    parameter \\MEMID "\\\\(\w+)\S*"\n(?:    parameter .*\n)*?'
+                            r"    parameter \\COLLISION_X_MASK 1'(\d)\n", text))
+    assert {ports[name] for name in ("program", "weights", "parameters", "activations", "image")} == {"1"}
+    assert ports["bank0"] == "0"        # of the accumulators, which are read as they are written
+
+
+@pytest.mark.parametrize(("name", "pll", "clock_hz", "texts"), [
+    # 12 MHz times 48 by 32 and by 16; 27 MHz times 2, whose oscillator is 8 times that.
+    ("icebreaker", Ice40Pll("SB_PLL40_PAD", 47, 5), 18_000_000, ("SB_PLL40_PAD", "DIVF(7'h2f)", "DIVQ(3'h5)")),
+    ("hx8k-evn", Ice40Pll("SB_PLL40_CORE", 47, 4), 36_000_000, ("SB_PLL40_CORE", "DIVF(7'h2f)", "DIVQ(3'h4)")),
+    ("tang-nano-9k", GowinPll(2, 1, 8), 54_000_000, ("rPLL", 'FCLKIN("27")', "FBDIV_SEL(32'd1)", "ODIV_SEL(32'd8)"))])
+def test_a_pll_makes_another_clock(tmp_path, name, pll, clock_hz, texts):
+    fields = {"pll": pll, "clock_hz": clock_hz}
+    board = type("Fast", (type(find_board(name)),), fields)()
+    assert board.divisor == clock_hz // board.baud
+    generate(small_config(name="soc"), tmp_path, board)
+    text = (tmp_path / "soc.v").read_text()
+    assert all(each in text for each in texts)
+    if name == "tang-nano-9k":
+        assert "--freq 54 " in (tmp_path / "build_soc.sh").read_text()
+    else:       # nextpnr derives the rate behind the PLL
+        assert "set_frequency clk12_0__io 12.0" in (tmp_path / "soc.pcf").read_text()

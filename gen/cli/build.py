@@ -44,7 +44,7 @@ def _run(arguments: Namespace) -> int:
     top = module_name(config.name)
     files = {path.name: path.read_text(encoding="utf-8") for path in paths if path.name.startswith(top)}
     with working(f"build {config.name} for {board.name}"):
-        result = build(board, top, files, progress=say)
+        result = build(board, top, files, progress=lambda line: say(f"{board.name}: {line}"))
     bitstream, *logs = [copy_file(path, arguments.output)
                         for path in (result.bitstream, *sorted(result.bitstream.parent.glob("*.log")))]
     expected = expected_luts(config, board.family.name)

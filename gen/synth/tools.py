@@ -125,7 +125,7 @@ def run_tool(tool: str, arguments: Sequence[str], folder: Path, outputs: Sequenc
     for name in outputs:
         (folder / name).unlink(missing_ok=True)
     record, told = folder / log, set()
-    with (record.open("w", encoding="utf-8") as file,
+    with (record.open("w", encoding="utf-8", buffering=1) as file,
           subprocess.Popen([program, *arguments], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
                            errors="replace") as process):

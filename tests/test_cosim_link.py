@@ -80,7 +80,7 @@ def test_cycles_in_which_a_run_waits_for_its_image_are_counted():
     simulation = SimulationLink(CONFIG)
     network = next(network for seed in range(100)
                    if (network := random_network(seed, CONFIG)).input.height > 4
-                   and math.prod(image_windows(network, fold_input(network, CONFIG))[side] for side in
+                   and math.prod(image_windows(network, fold_input(network, CONFIG), CONFIG)[side] for side in
                                  ("kernel_height", "kernel_width")) > 4)
     compiled, codes = compile_network(network, CONFIG), random_codes(2, network, 40)
     board = Board(simulation)

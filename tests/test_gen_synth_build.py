@@ -103,7 +103,7 @@ def test_on_the_command_line(cache, tmp_path, monkeypatch, capsys):
     class Board(Blinker):
         """The small design under the name of a configuration, for all that the command needs."""
 
-        preset, programming = "tiny", "load TOP.bit"
+        preset, programming, bitstream = "tiny", "load TOP.bit", True
 
         def describe(self):
             return {"name": self.name}

@@ -70,10 +70,11 @@ def test_registers_describe_the_loaded_network():
     registers = compiled.registers()
     assert registers.keys() <= {register.name for register in REGISTERS if register.writable}
     assert registers["RESULT_COUNT"] == 3
-    assert registers["INPUT_MAP"] == 5 | 4 << 11 | 5 << 22
-    assert registers["INPUT_WINDOW"] == 3 | 3 << 6 | 2 << 12 | 1 << 16 | 1 << 20 | 7 << 24
+    # Channels, kernel, and windows in a row and in all are less one.
+    assert registers["INPUT_MAP"] == 5 | 4 << 11 | (5 - 1) << 22
+    assert registers["INPUT_WINDOW"] == (3 - 1) | (3 - 1) << 6 | 2 << 12 | 1 << 16 | 1 << 20 | 7 << 24
     assert registers["INPUT_BASE"] >> 20 == 2
-    assert registers["INPUT_OUTPUT"] == 2 | 6 << 11
+    assert registers["INPUT_OUTPUT"] == (2 - 1) | (6 - 1) << 11
     assert f"{registers['NETWORK_HIGH']:08x}{registers['NETWORK_LOW']:08x}" == compiled.hash
 
 

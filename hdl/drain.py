@@ -69,7 +69,8 @@ class Drain(wiring.Component):
         # What is read if nothing is sent, and what follows it: the pixel to send, or with a register behind the memory
         # the one after it.
         late = fabric_of(platform).late_memories
-        asked, following = Signal(range(config.block_pixels)), Signal(range(config.block_pixels), init=1)
+        asked = Signal(range(config.block_pixels))
+        following = Signal(range(max(2, config.block_pixels)), init=1)
         values, reading = Signal.like(self.accumulators), Signal()
         first_pixel, pixel_end = Signal(init=1), Signal()       # pixel_end: for all pixels but a block's first
         last_pixel = Mux(first_pixel, blocks.only_pixel, pixel_end)

@@ -168,6 +168,7 @@ CONFIGS = {
     "minimum": {"l1_minimum": True, "leaf_register": False, "tree_levels_per_register": 0},
     "narrow": {"activation_bits": 4, "l1_weight_bits": 3, "shift_exponents": 4, "accumulator_bits": 20,
                "tree_levels_per_register": 0},
+    "blocks of a pixel": {"block_pixels": 1},
 }
 
 

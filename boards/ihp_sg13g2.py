@@ -12,8 +12,9 @@ from amaranth.lib.memory import Memory
 
 from nomul.boards.base import BoardError
 from nomul.boards.chip import ChipTop
-from nomul.boards.open_flow import RIPPLE, abc_constraints, librelane, macro_variables, sdc, sta, synthesis, wires
+from nomul.boards.open_flow import abc_constraints, librelane, macro_variables, sdc, sta, synthesis, wires
 from nomul.boards.sg13g2_sram import Tiling, blackboxes, instances, tiling
+from nomul.gen.asic.ripple import RIPPLE
 from nomul.gen.asic.timing import WIRE
 from nomul.gen.manifest import ports_of
 from nomul.gen.spec.config import Config

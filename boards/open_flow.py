@@ -18,7 +18,7 @@ from typing import Any
 
 from nomul.boards.sg13g2_sram import MACROS
 
-__all__ = ["RIPPLE", "abc_constraints", "librelane", "macro_variables", "sdc", "sta", "synthesis", "wires"]
+__all__ = ["abc_constraints", "librelane", "macro_variables", "sdc", "sta", "synthesis", "wires"]
 
 #: Part of the period that inputs and outputs leave to the outside.
 _OUTSIDE = 0.3
@@ -32,20 +32,6 @@ _MARGIN, _GAP = 40.0, 20.0
 #: Corners of the standard cells, and the files of macros for them.
 _CORNERS = {"typ_1p20V_25C": "typ_1p20V_25C", "slow_1p08V_125C": "slow_1p08V_125C",
             "fast_1p32V_m40C": "fast_1p32V_m55C"}
-
-#: Carries of adders ripple: the bits of a sum come low first, level by level, so that a tree is hardly slower than one
-#: adder. Yosys' own rule makes prefix adders, which are larger.
-RIPPLE = """\
-(* techmap_celltype = "$lcu" *)
-module _80_lcu_ripple (P, G, CI, CO);
-    parameter WIDTH = 2;
-    (* force_downto *) input [WIDTH-1:0] P, G;
-    input CI;
-    (* force_downto *) output [WIDTH-1:0] CO;
-    wire [WIDTH:0] carries = {CO, CI};
-    assign CO = G | (P & carries[WIDTH-1:0]);
-endmodule
-"""
 
 
 def sdc(clock_hz: int, inputs: Sequence[str], outputs: Sequence[str]) -> str:

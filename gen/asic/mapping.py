@@ -4,23 +4,11 @@ from pathlib import Path
 
 from nomul.gen.asic.library import Library
 from nomul.gen.asic.netlist import Netlist, read_netlist
+from nomul.gen.asic.ripple import RIPPLE
 from nomul.gen.synth.cache import cache_folder, kept
 from nomul.gen.synth.tools import run_tool, tool_version
 
 __all__ = ["map_to_cells"]
-
-#: Carries of an adder that ripple, for yosys' carry primitive; its own rule makes Brent-Kung trees.
-_RIPPLE = """\
-(* techmap_celltype = "$lcu" *)
-module _80_lcu_ripple (P, G, CI, CO);
-    parameter WIDTH = 2;
-    (* force_downto *) input [WIDTH-1:0] P, G;
-    input CI;
-    (* force_downto *) output [WIDTH-1:0] CO;
-    wire [WIDTH:0] carries = {CO, CI};
-    assign CO = G | (P & carries[WIDTH-1:0]);
-endmodule
-"""
 
 #: Ways to build arithmetic: options of yosys' `synth`. Without a multiplication, the last is like the first.
 _FORMS = ("-extra-map ripple.v", "", "-booth -extra-map ripple.v")
@@ -63,7 +51,7 @@ def map_to_cells(verilog: str, top: str, library: Library) -> Netlist:
 
     def smallest(folder: Path) -> None:
         (folder / "design.v").write_text(verilog, encoding="utf-8")
-        (folder / "ripple.v").write_text(_RIPPLE, encoding="utf-8")
+        (folder / "ripple.v").write_text(RIPPLE, encoding="utf-8")
         (folder / "cells.lib").write_text(cells, encoding="utf-8")
         results = [result for form in _FORMS for result in _map(folder, top, form, library)]
         text = min(results, key=lambda result: result[0])[1]
@@ -71,7 +59,7 @@ def map_to_cells(verilog: str, top: str, library: Library) -> Netlist:
             file.unlink()
         (folder / _RESULT).write_text(text, encoding="utf-8")
 
-    key = ("asic", verilog, top, cells, _RIPPLE, *_FORMS, *_SCRIPTS, _ABC, tool_version("yosys"))
+    key = ("asic", verilog, top, cells, RIPPLE, *_FORMS, *_SCRIPTS, _ABC, tool_version("yosys"))
     kept_text = (kept(cache_folder(), key, smallest) / _RESULT).read_text(encoding="utf-8")
     return read_netlist(kept_text, top, library)
 

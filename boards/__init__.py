@@ -1,5 +1,8 @@
 """The boards that nomul makes complete designs for."""
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 from nomul.boards.arty import ArtyA735
 from nomul.boards.base import Board, BoardError
 from nomul.boards.hx8k_evn import Hx8kEvn
@@ -19,6 +22,8 @@ BOARDS: tuple[Board, ...] = (
 #: Every process that there are chips for: designs that nobody can load, but have made.
 CHIPS: tuple[IhpSg13g2, ...] = (IhpSg13g2(macros=False), IhpSg13g2(macros=True))
 
+_Target = TypeVar("_Target", bound=Board | IhpSg13g2)
+
 
 def find_board(name: str) -> Board:
     """The board of this name.
@@ -28,13 +33,10 @@ def find_board(name: str) -> Board:
     BoardError
         If there is none; lists those that there are.
     """
-    for board in BOARDS:
-        if board.name == name:
-            return board
     if name in [chip.name for chip in CHIPS]:
         raise BoardError(f"{name} is no board but a process for chips: `nomul generate --board {name}` writes the "
                          "design, and `nomul bench chip` measures it")
-    raise BoardError(f"unknown board {name!r}; known are {', '.join(board.name for board in BOARDS)}")
+    return _find("board", name, BOARDS)
 
 
 def find_chip(name: str) -> IhpSg13g2:
@@ -45,10 +47,7 @@ def find_chip(name: str) -> IhpSg13g2:
     BoardError
         If there is none; lists those that there are.
     """
-    for chip in CHIPS:
-        if chip.name == name:
-            return chip
-    raise BoardError(f"unknown process {name!r}; known are {', '.join(chip.name for chip in CHIPS)}")
+    return _find("process", name, CHIPS)
 
 
 def find_target(name: str) -> Board | IhpSg13g2:
@@ -59,8 +58,11 @@ def find_target(name: str) -> Board | IhpSg13g2:
     BoardError
         If there is neither; lists those that there are.
     """
-    known: dict[str, Board | IhpSg13g2] = {board.name: board for board in BOARDS}
-    known |= {chip.name: chip for chip in CHIPS}
-    if name not in known:
-        raise BoardError(f"unknown board {name!r}; known are {', '.join(known)}")
-    return known[name]
+    return _find("board", name, (*BOARDS, *CHIPS))
+
+
+def _find(kind: str, name: str, among: Sequence[_Target]) -> _Target:
+    for each in among:
+        if each.name == name:
+            return each
+    raise BoardError(f"unknown {kind} {name!r}; known are {', '.join(each.name for each in among)}")

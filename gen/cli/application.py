@@ -3,7 +3,9 @@
 import argparse
 import importlib
 import os
+import signal
 import sys
+import threading
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -26,6 +28,7 @@ _EPILOG = """exit codes:
   1    hardware and golden model differ
   2    an error, told in one line
   130  interrupted
+  143  terminated, as by `kill`
 
 first steps:
   nomul demo                 the whole flow: three networks, trained, compiled and run on simulated hardware
@@ -55,6 +58,14 @@ def make_parser() -> ArgumentParser:
     return parser
 
 
+class _Terminated(KeyboardInterrupt):
+    """The process has been told to end: everything is cleaned up as after an interrupt, tools are ended too."""
+
+
+def _terminate(signum: int, frame: object) -> None:
+    raise _Terminated
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command.
 
@@ -66,11 +77,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit code: 0 done, 1 hardware and golden model differ, 2 error, 130 interrupted.
+        The exit code: 0 done, 1 hardware and golden model differ, 2 error, 130 interrupted, 143 terminated.
     """
     arguments = make_parser().parse_args(argv)
+    if threading.current_thread() is threading.main_thread():   # no other may say what a signal does
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         return arguments.run(arguments)
+    except _Terminated:
+        return 143
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of a pipe has seen enough; Python must not complain about it at exit

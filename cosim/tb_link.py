@@ -11,7 +11,7 @@ from nomul.cosim.bfm import bench_config, get_bytes, put_bytes, start
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.frames import ANSWER, END, Operation, Status, decode, encode
 from nomul.gen.spec.registers import Region, depth, word_bytes
-from nomul.hdl.bus import HostBus
+from nomul.hdl.bus import read_waits
 
 #: Regions that are plain memories.
 MEMORIES = (Region.PROGRAM, Region.WEIGHTS, Region.PARAMETERS, Region.ACTIVATIONS)
@@ -35,7 +35,7 @@ class Memory:
 
     async def serve(self) -> None:
         """Runs for ever."""
-        delayed: list[int | None] = [None] * HostBus.READ_LATENCY
+        delayed: list[int | None] = [None] * (1 + len(read_waits(None)))
         while True:
             await FallingEdge(self._dut.clk)
             answer = delayed.pop(0)

@@ -5,11 +5,13 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from nomul.gen.spec.config import Config
+from nomul.gen.spec.latency import LATE
 from nomul.gen.spec.program import ADDRESS_BITS, RESULT_BITS
 from nomul.hdl.accumulator import BlockAccumulator
 from nomul.hdl.array import ProcessingArray
 from nomul.hdl.descriptor import DESCRIPTOR, Layer
 from nomul.hdl.drain import Drain
+from nomul.hdl.fabric import fabric_of
 from nomul.hdl.issuer import ActivationIssuer, issue_tag
 from nomul.hdl.tile import WeightTile
 from nomul.hdl.tile_loader import TileLoader
@@ -31,7 +33,8 @@ class ArrayEngine(wiring.Component):
     start : In(1), busy : Out(1)
         Strobe; high from the next cycle until the last output has been handed over.
     weight_*, parameter_*, read_* : addresses out, data in
-        Weight, parameter and activation memory; data one cycle after the address.
+        Weight, parameter and activation memory; data one cycle after the address; weights and activations three
+        where memories are late.
     write_enable : Out(lanes), write_address : Out(20), write_data : Out(lanes × A)
         Activation memory; one enable per lane.
     results : Out(stream of columns × signed(17)), results_group : Out(10)
@@ -68,11 +71,21 @@ class ArrayEngine(wiring.Component):
         for part in (loader, issuer, drain):
             m.d.comb += [part.descriptor.eq(self.descriptor), part.start.eq(self.start)]
 
+        # What goes with activations waits for late memories; elsewhere `filled` comes later instead, so that cycles are
+        # the same everywhere.
+        late = fabric_of(platform).late_memories
+        about = data.StructLayout({"valid": 1, "outside": 1, "swap": 1, "tag": issue_tag(config)})
+        arrived = Signal(about)
+        m.d.comb += [arrived[name].eq(getattr(issuer, name)) for name in about.members]
+        for n in range(LATE if late else 0):
+            issued, arrived = arrived, Signal(about, name=f"issued{n}")
+            m.d.sync += arrived.eq(issued)
+
         # Weights: memory → shadow → active.
         m.d.comb += [
             self.weight_address.eq(loader.memory_address), loader.memory_data.eq(self.weight_data),
             tile.load.eq(loader.load), tile.load_column.eq(loader.load_column), tile.load_word.eq(loader.load_word),
-            tile.swap.eq(issuer.swap), array.weights.eq(tile.weights),
+            tile.swap.eq(arrived.swap), array.weights.eq(tile.weights),
             issuer.tile_full.eq(loader.full), loader.take.eq(issuer.tile_take),
         ]
         if config.weight_stream:
@@ -82,7 +95,7 @@ class ArrayEngine(wiring.Component):
         m.d.comb += [
             self.read_address.eq(issuer.read_address), self.working.eq(issuer.working),
             self.lacks_tile.eq(issuer.lacks_tile), self.lacks_bank.eq(issuer.lacks_bank),
-            array.i_valid.eq(issuer.valid), array.i_tag.eq(issuer.tag), array.i_operator.eq(layer.operator),
+            array.i_valid.eq(arrived.valid), array.i_tag.eq(arrived.tag), array.i_operator.eq(layer.operator),
             accumulators.i_valid.eq(array.o_valid), accumulators.i_sums.eq(array.o_sums),
             accumulators.i_bank.eq(array.o_tag.bank), accumulators.i_pixel.eq(array.o_tag.pixel),
             accumulators.i_first.eq(array.o_tag.first),
@@ -90,17 +103,17 @@ class ArrayEngine(wiring.Component):
         if config.depthwise_l1:
             m.d.comb += array.i_own_lane.eq(layer.own_lane)
         for lane in range(config.lanes):
-            m.d.comb += array.i_activations[lane].eq(Mux(issuer.outside, layer.pad_code, self.read_data[lane]))
+            m.d.comb += array.i_activations[lane].eq(Mux(arrived.outside, layer.pad_code, self.read_data[lane]))
 
         # Banks: taken when a block begins, filled when its last sum is visible, freed when the drain has read it.
         bank_busy = Signal(2)
         for bank in range(2):
             with m.If(issuer.bank_take & (issuer.bank == bank)):
                 m.d.sync += bank_busy[bank].eq(1)
-            with m.Elif(drain.freed & (drain.bank == bank)):
+            with m.Elif(drain.freed & (drain.bank != bank)):
                 m.d.sync += bank_busy[bank].eq(0)
         filled = array.o_valid & array.o_tag.last
-        for _ in range(accumulators.latency):
+        for _ in range(accumulators.latency + (0 if late else LATE)):
             delayed = Signal()
             m.d.sync += delayed.eq(filled)
             filled = delayed

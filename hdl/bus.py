@@ -1,21 +1,29 @@
 """The bus between the host side (link, AXI) and the core: words of regions, start and busy."""
 
+from typing import Any
+
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.frames import RUN_NUMBERS, RUNS_KEPT
 from nomul.gen.spec.registers import Region, word_bytes
+from nomul.hdl.fabric import fabric_of
 
-__all__ = ["HostBus"]
+__all__ = ["HostBus", "read_waits"]
+
+
+def read_waits(platform: Any) -> list[tuple[str, str]]:
+    """The states between "Fetch", with the read, and "Latch", with its data: each, and which follows."""
+    return [("Wait", "Wait on"), ("Wait on", "Latch")] if fabric_of(platform).late_memories else [("Wait", "Latch")]
 
 
 class HostBus(wiring.Signature):
     """Word accesses to the memory map of `nomul.gen.spec.registers`; the host side is the initiator.
 
     A write takes place in every cycle with `write_enable` and `ready`. After a cycle with `read_enable`, `read_data` is
-    valid in the second cycle that follows (``READ_LATENCY``). While `busy`, only REGISTERS, INPUT and
-    WEIGHT_STREAM may be accessed; while `pending`, not INPUT.
+    valid in the second cycle that follows, or the third where memories are late (`read_waits`). While `busy`, only
+    REGISTERS, INPUT and WEIGHT_STREAM may be accessed; while `pending`, not INPUT.
 
     Members
     -------
@@ -44,8 +52,6 @@ class HostBus(wiring.Signature):
     bad_frame : Out(1)
         Strobe: a frame was discarded (counted by FRAME_ERRORS).
     """
-
-    READ_LATENCY = 2
 
     def __init__(self, config: Config):
         self.bits = 8 * max(word_bytes(region, config) for region in Region)

@@ -15,9 +15,9 @@ from nomul.hdl.array_engine import ArrayEngine
 from nomul.hdl.bus import HostBus
 from nomul.hdl.constants import held
 from nomul.hdl.descriptor import Layer
-from nomul.hdl.fabric import FABRICS, fabric_of
+from nomul.hdl.fabric import fabric_of
 from nomul.hdl.input_packer import InputPacker
-from nomul.hdl.memory import plain_memory
+from nomul.hdl.memory import add_memory
 from nomul.hdl.registers import RegisterBlock
 from nomul.hdl.results import ResultCollector
 from nomul.hdl.sequencer import Sequencer
@@ -57,6 +57,8 @@ class Core(wiring.Component):
         m.submodules.results = results = ResultCollector(config)
         m.submodules.registers = registers = RegisterBlock(config)
 
+        fabric = fabric_of(platform)
+        late = fabric.late_memories
         writing = {region: Signal(name=f"write_{region.name.lower()}") for region in Region}
         for region in Region:
             m.d.comb += writing[region].eq(bus.write_enable & (bus.region == region))
@@ -80,9 +82,14 @@ class Core(wiring.Component):
                     m.d.comb += [to.eq(ring.write_address), enable.eq(1)]
             # Weights are large, and written while the engines rest, if they are not streamed.
             large = region is Region.WEIGHTS and not config.weight_stream
-            memory = fabric_of(platform).large_memory if large else FABRICS["generic"].large_memory
-            read_data[region] = memory(m, name, depth, to, word, enable, start)
-            return read_data[region]
+            memory = fabric.large_memory if large else add_memory
+            if late and region is Region.WEIGHTS and not large:
+                start = held(m, start, "weights_asked")
+            found = memory(m, name, depth, to, word, enable, start)
+            if late and region is Region.WEIGHTS and not large:
+                found = held(m, found, "weights_late")
+            read_data[region] = found
+            return found
 
         # Coded weights; nobody touches the weight memory while they are decoded.
         m.d.comb += bus.ready.eq(1)
@@ -118,16 +125,18 @@ class Core(wiring.Component):
 
         # Activation memory: one reader and one writer at a time.
         word = data.ArrayLayout(config.activation_bits, config.lanes)
-        m.submodules.activations = activations = plain_memory(word, config.activation_words)
-        write, read = activations.write_port(granularity=1), activations.read_port()
-        m.d.comb += [array.read_data.eq(read.data), vector.read_data.eq(read.data)]
-        read_data[Region.ACTIVATIONS] = read.data.as_value()
+        to, start = Signal(range(config.activation_words)), Signal(range(config.activation_words))
+        given, enable = Signal(word), Signal(config.lanes)
+        found = fabric.lane_memory(m, "activations", config.lanes, config.activation_words, to, given.as_value(),
+                                   enable, start)
+        m.d.comb += [array.read_data.eq(found), vector.read_data.eq(found)]
+        read_data[Region.ACTIVATIONS] = found
         with m.If(array.busy):
-            m.d.comb += read.addr.eq(array.read_address)
+            m.d.comb += start.eq(array.read_address)
         with m.Elif(vector.busy):
-            m.d.comb += read.addr.eq(vector.read_address)
+            m.d.comb += start.eq(vector.read_address)
         with m.Else():
-            m.d.comb += read.addr.eq(bus.address)
+            m.d.comb += start.eq(bus.address)
         # Engines cannot wait, the packer can; so that it need not know in time, its words pass a register slice. A word
         # is written one cycle after it is given, which is long before a layer, or the host, reads it.
         slice_of = Wires if config.serial_crc else RegisterSlice
@@ -138,20 +147,17 @@ class Core(wiring.Component):
             packed.i.payload.address.eq(packer.write_address), packed.i.payload.word.eq(packer.write_data),
         ]
         with m.If(array.write_enable.any()):
-            m.d.sync += [
-                write.addr.eq(array.write_address), write.data.eq(array.write_data), write.en.eq(array.write_enable),
-            ]
+            m.d.comb += [to.eq(array.write_address), given.eq(array.write_data), enable.eq(array.write_enable)]
         with m.Elif(vector.write_enable):
-            m.d.sync += [write.addr.eq(vector.write_address), write.data.eq(vector.write_data), write.en.eq(-1)]
+            m.d.comb += [to.eq(vector.write_address), given.eq(vector.write_data), enable.eq(-1)]
         with m.Elif(packed.o.valid):
-            m.d.comb += packed.o.ready.eq(1)
-            m.d.sync += [
-                write.addr.eq(packed.o.payload.address), write.data.eq(packed.o.payload.word), write.en.eq(-1),
+            m.d.comb += [
+                packed.o.ready.eq(1), to.eq(packed.o.payload.address), given.eq(packed.o.payload.word), enable.eq(-1),
             ]
         with m.Else():
-            m.d.sync += [
-                write.addr.eq(bus.address), write.data.eq(bus.write_data),
-                write.en.eq(writing[Region.ACTIVATIONS].replicate(config.lanes)),
+            m.d.comb += [
+                to.eq(bus.address), given.eq(bus.write_data),
+                enable.eq(writing[Region.ACTIVATIONS].replicate(config.lanes)),
             ]
         m.d.sync += [
             packer.byte_valid.eq(writing[Region.INPUT]), packer.byte_address.eq(bus.address[:RUN_BIT]),
@@ -210,14 +216,16 @@ class Core(wiring.Component):
         ]
         read_data[Region.REGISTERS] = registers.read_data
 
-        # A read's data, one cycle after their memory has them.
-        late, chosen = fabric_of(platform).late_memories, []
+        # A read's data, `read_latency` after its address.
+        chosen = []
         for each, value in read_data.items():
             name = each.name.lower()
             asked = Signal(name=f"read_{name}")
             m.d.sync += asked.eq(bus.region == each)
             if late:
-                asked, value = held(m, asked, f"choose_{name}"), held(m, value, f"{name}_read")
+                asked = held(m, held(m, asked, f"ask_{name}"), f"choose_{name}")
+                if each not in (Region.WEIGHTS, Region.ACTIVATIONS):
+                    value = held(m, held(m, value, f"{name}_found"), f"{name}_read")
             chosen.append(Mux(asked, value, 0))
         m.d["comb" if late else "sync"] += bus.read_data.eq(reduce(or_, chosen))
         return m

@@ -30,8 +30,8 @@ class Drain(wiring.Component):
         Strobe; high until the layer's last output has been written.
     filled : In(1)
         Strobe: one more block is complete and visible to a read.
-    freed : Out(1), bank : Out(1)
-        Strobe: the block in `bank` has been read.
+    bank : Out(1), freed : Out(1)
+        The bank that is read, or will be next; strobe: the other one has been read.
     accumulator_pixel : Out(range(block_pixels)), accumulators : In(columns × signed(accumulator_bits))
         Block accumulators of `bank`, data one cycle after the address.
     parameter_address : Out, parameter_data : In(parameter_word_bits)
@@ -47,7 +47,7 @@ class Drain(wiring.Component):
         values = data.ArrayLayout(signed(config.accumulator_bits), config.columns)
         super().__init__({
             "descriptor": In(DESCRIPTOR), "start": In(1), "busy": Out(1),
-            "filled": In(1), "freed": Out(1), "bank": Out(1),
+            "filled": In(1), "bank": Out(1), "freed": Out(1),
             "accumulator_pixel": Out(range(config.block_pixels)), "accumulators": In(values),
             "parameter_address": Out(range(config.parameter_words)), "parameter_data": In(config.parameter_word_bits),
             "write_enable": Out(config.lanes), "write_address": Out(ADDRESS_BITS),
@@ -65,7 +65,7 @@ class Drain(wiring.Component):
         for n, row in enumerate(rows):
             m.submodules[f"row{n}"] = row
 
-        waiting = Signal(range(3))      # filled blocks that have not been read
+        waiting, begin = Signal(range(3)), Signal()     # filled blocks whose reading has not begun; it begins
         # What is read if nothing is sent, and what follows it: the pixel to send, or with a register behind the memory
         # the one after it.
         late = fabric_of(platform).late_memories
@@ -83,7 +83,7 @@ class Drain(wiring.Component):
             self.busy.eq(1),
         ]
         m.d.sync += [
-            waiting.eq(waiting + self.filled - self.freed),
+            waiting.eq(waiting + self.filled - begin), self.freed.eq(0),
             under_way.eq(under_way + sent - written),
         ]
 
@@ -130,6 +130,7 @@ class Drain(wiring.Component):
                     m.next = "Wait"
             with m.State("Wait"):
                 with m.If(waiting != 0):
+                    m.d.comb += begin.eq(1)
                     m.next = "Read"
             with m.State("Read"):
                 m.d.comb += reading.eq(1)
@@ -141,8 +142,9 @@ class Drain(wiring.Component):
                         first_pixel.eq(last_pixel), pixel_end.eq((asked if late else following) == blocks.last_pixel),
                     ]
                     with m.If(last_pixel):
-                        m.d.comb += self.freed.eq(1)
-                        m.d.sync += [asked.eq(0), following.eq(1), self.bank.eq(~self.bank)]
+                        m.d.sync += [
+                            asked.eq(0), following.eq(1), self.bank.eq(~self.bank), self.freed.eq(1),
+                        ]
                         with m.If(blocks.group_end):
                             m.next = "Flush"
                         with m.Else():

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.frames import ANSWER, RUNS_KEPT, Operation, Status
 from nomul.gen.spec.registers import RESULT_HEADER, RUN_BIT, Region, depth, most_results, word_bytes
-from nomul.hdl.bus import HostBus
+from nomul.hdl.bus import HostBus, read_waits
 from nomul.hdl.fabric import fabric_of
 from nomul.hdl.framing import HEADER, ReceivedFrame
 from nomul.hdl.sums import sum_of
@@ -295,8 +295,9 @@ class HostProcessor(wiring.Component):
                 m.d.comb += bus.read_enable.eq(1)
                 m.d.sync += index.eq(0)
                 m.next = "Wait"
-            with m.State("Wait"):
-                m.next = "Latch"
+            for state, state_after in read_waits(platform):
+                with m.State(state):
+                    m.next = state_after
             with m.State("Latch"):
                 m.d.sync += word.eq(bus.read_data)
                 m.next = "Bytes"

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from nomul.gen.spec.config import Config
 from nomul.hdl.blocks import BlockCounter
 from nomul.hdl.descriptor import DESCRIPTOR, Layer
+from nomul.hdl.fabric import fabric_of
 from nomul.hdl.loop import Loop
 from nomul.hdl.weight_ring import RingReader
 
@@ -29,12 +30,12 @@ class TileLoader(wiring.Component):
     full : Out(1)
         The shadow registers hold the next tile, or will in the next cycle.
     take : In(1)
-        Strobe, only while `full`: the tile is swapped in two cycles later. The shadow is first overwritten in that
-        same cycle, which `WeightTile` allows.
+        Strobe, only while `full`: the tile is swapped in two cycles later, or four where memories are late. The shadow
+        is first overwritten in that same cycle, which `WeightTile` allows.
     memory_address : Out(range(weight_words)), memory_data : In(weight_word_bits)
-        Weight memory, data one cycle after the address.
+        Weight memory, data one cycle after the address, or three where memories are late.
     load, load_column, load_word : Out
-        To `WeightTile`, two cycles after the address.
+        To `WeightTile`, one cycle after the data.
     ring : In(RingReader(config))
         Only with `weight_stream`.
     """
@@ -77,9 +78,14 @@ class TileLoader(wiring.Component):
             ]
 
         asked, asked_column = Signal(), Signal.like(column)
+        m.d.sync += [asked.eq(0), asked_column.eq(column)]
+        arriving, arriving_column = asked, asked_column
+        for n in range(2 if fabric_of(platform).late_memories else 0):
+            under_way, its_column = Signal(name=f"under_way{n}"), Signal.like(column, name=f"under_way{n}_column")
+            m.d.sync += [under_way.eq(arriving), its_column.eq(arriving_column)]
+            arriving, arriving_column = under_way, its_column
         m.d.sync += [
-            asked.eq(0), asked_column.eq(column),
-            self.load.eq(asked), self.load_column.eq(asked_column), self.load_word.eq(self.memory_data),
+            self.load.eq(arriving), self.load_column.eq(arriving_column), self.load_word.eq(self.memory_data),
         ]
 
         loading = Signal()

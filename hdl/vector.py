@@ -6,10 +6,11 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
-from nomul.gen.spec.latency import vector_latency
+from nomul.gen.spec.latency import LATE, vector_latency
 from nomul.gen.spec.program import ADDRESS_BITS, Mode
 from nomul.hdl.constants import held
 from nomul.hdl.descriptor import DESCRIPTOR, Layer
+from nomul.hdl.fabric import fabric_of
 from nomul.hdl.loop import Loop
 from nomul.hdl.sums import sum_of
 from nomul.hdl.vector_lanes import TAG, add_taps, compare_taps
@@ -45,14 +46,14 @@ class VectorEngine(wiring.Component):
     working : Out(1)
         A word is read.
     read_address : Out(20), read_data : In(lanes × unsigned(A))
-        Activation memory, data one cycle after the address.
+        Activation memory, data one cycle after the address, or three where memories are late.
     write_enable : Out(1), write_address : Out(20), write_data : Out(lanes × unsigned(A))
         Activation memory, whole words.
 
     Attributes
     ----------
     latency : int
-        Cycles from the issue of an output's last address to its write.
+        Cycles from the issue of the last address to the end, which waits for late memories even where there are none.
     """
 
     def __init__(self, config: Config):
@@ -73,9 +74,10 @@ class VectorEngine(wiring.Component):
             m.d.sync += following.eq(tag)
         self._issue(m, layer, tags[0])
         combine = add_taps if self._config.vector_sums else compare_taps
-        combine(m, self._config, layer, tags, self.read_data, self.write_data)
+        late = fabric_of(platform).late_memories
+        combine(m, self._config, layer, tags[LATE:] if late else tags[:-LATE], self.read_data, self.write_data)
 
-        done = tags[self.latency]
+        done = tags[-1 if late else -1 - LATE]
         address = Signal(layer.address_bits)
         next_word = Signal(layer.address_bits)  # where the next channel word's outputs start
         m.d.comb += [self.write_enable.eq(done.last), self.write_address.eq(address)]
@@ -88,7 +90,7 @@ class VectorEngine(wiring.Component):
             m.d.sync += address.eq(address + Mux(done.row_end, layer.output_row_step, layer.output_pixel_step))
         with m.If(done.map_end):
             m.d.sync += [address.eq(next_word), next_word.eq(next_word + 1)]
-        with m.If(done.end):
+        with m.If(tags[-1].end):
             m.d.sync += self.busy.eq(0)
         return m
 

@@ -89,7 +89,7 @@ def array_cycles(layer: dict[str, int], config: Config) -> LayerCycles:
         loaded, ready = start + loading[min(number + 1, len(blocks) - 1)], start + pixels
         busy += layer["tiles"] * pixels
         filled = ready - 1 + ISSUE + array_latency(config) + ACCUMULATOR
-        free[number % 2] = drain.block(filled, group, pixels, group_end) + 1
+        free[number % 2] = drain.block(filled, group, pixels, group_end) + 2
     end = drain.ready - config.columns - 2      # of the last flush, from where the next group would begin
     return LayerCycles(busy, weights, accumulators, end - ready + 1, _FETCH)
 

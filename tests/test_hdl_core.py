@@ -7,6 +7,7 @@ from nomul.cosim.random_network import random_network
 from nomul.gen.spec.operators import Operator, encode, fold
 from nomul.gen.spec.program import ADDRESS_BITS, Opcode, pack
 from nomul.gen.spec.registers import Region, address_of
+from nomul.hdl.bus import read_waits
 from nomul.hdl.core import Core
 from nomul.hdl.fabric import Fabric
 from nomul.hdl.sim import simulate
@@ -41,7 +42,8 @@ class Host:
             self.ctx.set(getattr(self.bus, port), value)
         await self.ctx.tick()
         self.ctx.set(self.bus.read_enable, 0)
-        await self.ctx.tick()
+        for _ in read_waits(None):
+            await self.ctx.tick()
         return self.ctx.get(self.bus.read_data)
 
     async def load(self, compiled):

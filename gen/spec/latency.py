@@ -2,11 +2,14 @@
 
 from nomul.gen.spec.config import Config
 
-__all__ = ["ACCUMULATOR", "ISSUE", "REQUANTIZER", "array_latency", "column_latency", "tree_latency",
+__all__ = ["ACCUMULATOR", "ISSUE", "LATE", "REQUANTIZER", "array_latency", "column_latency", "tree_latency",
            "vector_latency"]
 
+#: Registers in front of large memories and behind them, where these are late; elsewhere cycles are waited instead, so
+#: that a program takes the same everywhere.
+LATE = 2
 #: From the decision to feed the array a word until its data reach it.
-ISSUE = 2
+ISSUE = 2 + LATE
 #: From a sum until a drain may read what it was added to.
 ACCUMULATOR = 2
 #: Of a serial requantization, besides a cycle for every bit of the shift.
@@ -48,5 +51,5 @@ def array_latency(config: Config) -> int:
 
 
 def vector_latency(config: Config) -> int:
-    """Clock cycles from the address of a vector layer's last tap to the write of its output."""
-    return 7 if config.vector_sums else 4
+    """Clock cycles from the issue of the address of a vector layer's last tap to the layer's end."""
+    return (7 if config.vector_sums else 4) + LATE

@@ -20,7 +20,7 @@ class BusClient(wiring.Signature):
     request : Out(1), write : Out(1), region : Out(4), address : Out(24), data : Out(data_bits)
         A read or write, which `HostBus` allows at this time. It may change or go as long as it is not `taken`.
     taken : In(1)
-        It takes place in this cycle. The word that a read found is there ``HostBus.READ_LATENCY`` cycles later.
+        It takes place in this cycle. The word that a read found is there as many cycles later as `HostBus` says.
     """
 
     def __init__(self, data_bits: int):

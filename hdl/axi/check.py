@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.registers import Region, depth, word_bytes
 from nomul.hdl.axi.arbiter import BusClient
-from nomul.hdl.bus import HostBus
+from nomul.hdl.bus import HostBus, read_waits
 
 __all__ = ["MemoryChecker"]
 
@@ -85,10 +85,11 @@ class MemoryChecker(wiring.Component):
                     m.next = "Wait"
                 with m.If(self.begin):
                     m.next = "Check"
-            with m.State("Wait"):
-                m.next = "Latch"
-                with m.If(self.begin):
-                    m.next = "Check"
+            for state, following in read_waits(platform):
+                with m.State(state):
+                    m.next = following
+                    with m.If(self.begin):
+                        m.next = "Check"
             with m.State("Latch"):
                 m.d.sync += self.word.eq(self.read_data)
                 m.next = "Bytes"

@@ -10,6 +10,7 @@ from nomul.gen.spec.program import RESULT_BITS
 from nomul.gen.spec.registers import RESULT_HEADER, Region
 from nomul.hdl.axi.arbiter import BusClient
 from nomul.hdl.axi.stream import beat_layout
+from nomul.hdl.bus import read_waits
 
 __all__ = ["ResultSender"]
 
@@ -95,8 +96,9 @@ class ResultSender(wiring.Component):
                     m.next = "Wait"
                 with m.If(self.halt):
                     m.next = "Idle"
-            with m.State("Wait"):
-                m.next = "Latch"
+            for state, state_after in read_waits(platform):
+                with m.State(state):
+                    m.next = state_after
             with m.State("Latch"):
                 m.d.sync += [
                     content.word_select(part, RESULT_BITS).eq(self.read_data), word.eq(word + 1), part.eq(part + 1),

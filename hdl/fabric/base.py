@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from amaranth.hdl import Module, Signal, Value
+from amaranth.lib import data
 
+from nomul.hdl.constants import held
 from nomul.hdl.fabric.operand import Operand
-from nomul.hdl.memory import plain_memory
+from nomul.hdl.memory import add_memory, plain_memory
 
 __all__ = ["Fabric"]
 
@@ -28,7 +30,8 @@ class Fabric:
         Whether a flip-flop with a synchronous set starts as 1; otherwise as 0. One that starts the other way round
         takes a table in front of it and one behind.
     late_memories : bool
-        Whether a memory gives its data late in the cycle, so that a register of its own behind it pays.
+        Whether a memory gives its data late in the cycle, so that a register of its own behind it pays; large ones have
+        one in front too.
     leaf_register : bool
         Whether a register after the processing element pays; default of a configuration for this target.
     l1_minimum : bool
@@ -96,10 +99,45 @@ class Fabric:
         Returns
         -------
         Value
-            The word, one cycle after its address; anything, one cycle after `write_enable`.
+            The word, one cycle after its address, or with `late_memories` three; instead of one whose address came with
+            `write_enable`, anything.
         """
-        memory = m.submodules[name] = plain_memory(len(write_data), depth)
-        write, read = memory.write_port(), memory.read_port()
-        m.d.comb += [write.addr.eq(write_address), write.data.eq(write_data), write.en.eq(write_enable),
-                     read.addr.eq(read_address)]
-        return read.data
+        if not self.late_memories:
+            return add_memory(m, name, depth, write_address, write_data, write_enable, read_address)
+        asked = held(m, read_address, f"{name}_asked")
+        return held(m, add_memory(m, name, depth, write_address, write_data, write_enable, asked), f"{name}_late")
+
+    def lane_memory(self, m: Module, name: str, lanes: int, depth: int, write_address: Value, write_data: Value,
+                    write_enable: Value, read_address: Value) -> Value:
+        """Adds a memory whose lanes are written each by itself, one cycle after they are given.
+
+        Parameters
+        ----------
+        m, name, depth
+            As of `large_memory`.
+        lanes : int
+            Equal parts of a word.
+        write_address, write_data, write_enable : Value
+            Writes the lanes that are enabled.
+        read_address : Value
+            Of a word that is wanted, and not written in the same cycle or the one before.
+
+        Returns
+        -------
+        Value
+            The word, as many cycles after its address as of `large_memory`.
+        """
+        to, word, enable = (held(m, value, f"{name}_{what}") for value, what in (
+            (write_address, "to"), (write_data, "word"), (write_enable, "enable")))
+        late = self.late_memories
+        asked = held(m, read_address, f"{name}_asked") if late else read_address
+        found = self._lanes(m, name, lanes, depth, to, word, enable, asked)
+        return held(m, found, f"{name}_late") if late else found
+
+    @staticmethod
+    def _lanes(m: Module, name: str, lanes: int, depth: int, to: Value, word: Value, enable: Value,
+               asked: Value) -> Value:
+        memory = m.submodules[name] = plain_memory(data.ArrayLayout(len(word) // lanes, lanes), depth)
+        write, read = memory.write_port(granularity=1), memory.read_port()
+        m.d.comb += [write.addr.eq(to), write.data.eq(word), write.en.eq(enable), read.addr.eq(asked)]
+        return read.data.as_value()

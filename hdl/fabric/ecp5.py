@@ -1,15 +1,22 @@
 """Lattice ECP5: adders of CCU2C cells, with the gates of both addends in the carry cells."""
 
 from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import or_
 from types import MappingProxyType
 from typing import NamedTuple
 
-from amaranth.hdl import Cat, Const, Instance, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal, Value
 
+from nomul.hdl.constants import held
 from nomul.hdl.fabric.base import Fabric
 from nomul.hdl.fabric.operand import Operand
+from nomul.hdl.memory import add_memory
 
 __all__ = ["Ecp5"]
+
+#: Block RAMs that share the registers of their address.
+_LOADS = 8
 
 
 class _Slot(NamedTuple):
@@ -66,27 +73,56 @@ class Ecp5(Fabric):
                      write_enable: Value, read_address: Value) -> Value:
         """See `Fabric.large_memory`.
 
-        A block RAM is deep and narrow, or shallow and wide. Memories are cut into pieces that each fill one at their
-        depth, which costs some blocks but no multiplexer, or one of two if the depth is no power of two; the tool
-        saves blocks, and puts wide and slow multiplexers behind them.
+        A block RAM is deep and narrow, or shallow and wide, and only shapes of up to 2048 words use all of its bits. So
+        a memory has rows of block RAMs, of one shape and a smaller one for the rest, behind one register each and a
+        multiplexer, as `_rows` chooses; the tool saves blocks alone, and puts wide and slow multiplexers behind them.
         """
-        lower = 1 << depth.bit_length() - 1
-        if depth <= self._BLOCKS[-1][1]:
-            return super().large_memory(m, name, depth, write_address, write_data, write_enable, read_address)
-        if depth in (lower, *(words for _, words in self._BLOCKS)) or depth > 2 * self._BLOCKS[0][1]:
-            width = next((bits for bits, words in reversed(self._BLOCKS) if words >= depth), 1)
-            return Cat(super(Ecp5, self).large_memory(m, f"{name}_{low}", depth, write_address,
-                                                      write_data[low:low + width], write_enable, read_address)
-                       for low in range(0, len(write_data), width))
-        to, start = Signal(range(depth), name=f"{name}_write"), Signal(range(depth), name=f"{name}_read")
-        upper, word = Signal(name=f"{name}_upper"), Signal(len(write_data), name=f"{name}_data")
-        m.d.comb += [to.eq(write_address), start.eq(read_address)]
-        m.d.sync += upper.eq(start[-1])
-        low, high = (self.large_memory(m, f"{name}_{part}", words, to[:-1], write_data,
-                                       write_enable & (to[-1] == part), start[:-1])
-                     for part, words in enumerate((lower, depth - lower)))
-        m.d.comb += word.eq(Mux(upper, high, low))
-        return word
+        width = len(write_data)
+        to, address = Signal(range(depth), name=f"{name}_to"), Signal(range(depth), name=f"{name}_address")
+        m.d.comb += [to.eq(write_address), address.eq(Mux(write_enable, write_address, read_address))]
+        given = held(m, write_data, f"{name}_given")
+        rows, words, chosen, first = self._rows(depth, width), [], [], 0
+        for n, (bits, size) in enumerate(rows):
+            within = (size - 1).bit_length()        # bits of an address in this row, whose first is a multiple of that
+            writing, reading = (value[within:] == first >> within for value in (to, address))
+            lows = range(0, width, bits)
+            places = _copies(m, f"{name}_{n}", Cat(address[:within], write_enable & writing), len(lows))
+            word = Cat(add_memory(m, f"{name}_{n}_{low}", size, place[:-1], given[low:low + bits], place[-1],
+                                  place[:-1]) for low, place in zip(lows, places, strict=True))
+            words.append(held(m, word, f"{name}_{n}_late"))
+            for stage in range(3):
+                reading = held(m, reading, f"{name}_{n}_chosen{stage}")
+            chosen.append(reading)
+            first += size
+        if len(rows) == 1:
+            return words[0]
+        return reduce(or_, (Mux(choose, word, 0) for word, choose in zip(words, chosen, strict=True)))
+
+    def lane_memory(self, m: Module, name: str, lanes: int, depth: int, write_address: Value, write_data: Value,
+                    write_enable: Value, read_address: Value) -> Value:
+        """See `Fabric.lane_memory`; few lanes share the registers of their addresses."""
+        bits = len(write_data) // lanes
+        group = max(1, _LOADS * self._BLOCKS[0][1] // (bits * depth))      # lanes
+        count = -(-lanes // group)
+        to, asked = (_copies(m, f"{name}_{what}", address, count, 1)
+                     for what, address in (("to", write_address), ("asked", read_address)))
+        word, enable = held(m, write_data, f"{name}_word"), held(m, write_enable, f"{name}_enable")
+        found = []
+        for n, low in enumerate(range(0, lanes, group)):
+            part = word[bits * low:bits * (low + group)]
+            found.append(self._lanes(m, f"{name}_{n}", len(part) // bits, depth, to[n], part,
+                                     enable[low:low + group], asked[n]))
+        return held(m, Cat(found), f"{name}_late")
+
+    def _rows(self, depth: int, width: int) -> list[tuple[int, int]]:
+        """Bits and words of each row of block RAMs: the fewest blocks, and a row's multiplexer counts as one more."""
+        def cost(rows: list[tuple[int, int]]) -> int:
+            return len(rows) + sum(-(-width // bits) for bits, _ in rows)
+
+        choices = [[(bits, words)] * (depth // words) + (self._rows(depth % words, width) if depth % words else [])
+                   for bits, words in self._BLOCKS if words <= depth]
+        shape = next((bits for bits, words in reversed(self._BLOCKS) if words >= depth), None)
+        return min(choices + ([[(shape, depth)]] if shape else []), key=cost)
 
     @staticmethod
     def _slots(first: Operand, second: Operand, width: int) -> list[_Slot]:
@@ -121,6 +157,24 @@ class Ecp5(Fabric):
                 i_CIN=carry, o_COUT=out, o_S0=bits[n], o_S1=bits[n + 1], **ports)
             carry = out
         m.d.comb += Cat(total for _, total in parts).eq(bits)
+
+
+def _copies(m: Module, name: str, value: Value, loads: int, most: int = _LOADS) -> list[Value]:
+    """Registers of a value, so many that each is close to its loads: for each load, its register.
+
+    They are cells, as the tool makes one of registers that are the same.
+    """
+    if loads <= most:
+        return [held(m, value, f"{name}_copy")] * loads
+    copies = []
+    for n in range(-(-loads // most)):
+        copy = Signal(len(value), name=f"{name}_copy{n}")
+        for k, bit in enumerate(value):
+            m.submodules[f"{name}_copy{n}_{k}"] = Instance(
+                "TRELLIS_FF", p_GSR="AUTO", p_CEMUX="1", p_CLKMUX="CLK", p_LSRMUX="LSR", p_REGSET="RESET",
+                i_CLK=ClockSignal(), i_LSR=Const(0), i_DI=bit, o_Q=copy[k])
+        copies.append(copy)
+    return [copies[load // most] for load in range(loads)]
 
 
 def _bit(value: Value, n: int) -> Value:

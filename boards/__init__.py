@@ -58,7 +58,8 @@ def find_target(name: str) -> Board | IhpSg13g2:
     BoardError
         If there is neither; lists those that there are.
     """
-    return _find("board", name, (*BOARDS, *CHIPS))
+    known: tuple[Board | IhpSg13g2, ...] = (*BOARDS, *CHIPS)
+    return _find("board", name, known)
 
 
 def _find(kind: str, name: str, among: Sequence[_Target]) -> _Target:

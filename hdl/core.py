@@ -81,15 +81,11 @@ class Core(wiring.Component):
                 with m.If(ring.write_enable):
                     m.d.comb += [to.eq(ring.write_address), enable.eq(1)]
             # Weights are large, and written while the engines rest, if they are not streamed.
-            large = region is Region.WEIGHTS and not config.weight_stream
-            memory = fabric.large_memory if large else add_memory
-            if late and region is Region.WEIGHTS and not large:
-                start = held(m, start, "weights_asked")
-            found = memory(m, name, depth, to, word, enable, start)
-            if late and region is Region.WEIGHTS and not large:
-                found = held(m, found, "weights_late")
-            read_data[region] = found
-            return found
+            memory = add_memory
+            if region is Region.WEIGHTS:
+                memory = fabric.two_port_memory if config.weight_stream else fabric.large_memory
+            read_data[region] = memory(m, name, depth, to, word, enable, start)
+            return read_data[region]
 
         # Coded weights; nobody touches the weight memory while they are decoded.
         m.d.comb += bus.ready.eq(1)
@@ -216,7 +212,7 @@ class Core(wiring.Component):
         ]
         read_data[Region.REGISTERS] = registers.read_data
 
-        # A read's data, `read_latency` after its address.
+        # A read's data, when `HostBus` promises them.
         chosen = []
         for each, value in read_data.items():
             name = each.name.lower()

@@ -13,6 +13,7 @@ from nomul.cosim.trace import trace_tensors
 from nomul.gen.presets import load_config
 from nomul.gen.spec.frames import RUN_NUMBERS
 from nomul.gen.spec.registers import RUN_BIT, Region, address_of, word_bytes
+from nomul.hdl.fabric import Fabric
 from nomul.sw import golden
 from nomul.sw.compile import compile_network
 from nomul.sw.cycles import predict
@@ -43,9 +44,11 @@ def networks():
 NETWORKS = networks()
 
 
-@pytest.fixture(scope="module")
-def simulation():
-    return SimulationLink(CONFIG)
+@pytest.fixture(scope="module", params=[False, True], ids=["", "late memories"])
+def simulation(request):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Fabric, "late_memories", request.param)
+        return SimulationLink(CONFIG)
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.name)

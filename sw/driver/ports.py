@@ -20,7 +20,7 @@ __all__ = ["BAUD_RATES", "PROVIDERS", "open_board", "open_boards"]
 PROVIDERS = {"virtual": "nomul.cosim.virtual_port:open_virtual", "pynq": "nomul.sw.driver.pynq_port:open_pynq"}
 
 #: Rates at which a board may answer, the most likely first.
-BAUD_RATES = (1_000_000, 3_000_000, 2_000_000, 115_200)
+BAUD_RATES = (1_000_000, 3_000_000, 1_500_000, 2_000_000, 115_200)
 #: Seconds that each of them is listened to, first and then again.
 _PROBES = (0.2, 0.2, 1.0)
 

@@ -28,6 +28,5 @@ def test_bitstream_of_the_hx8k_board(tmp_path, monkeypatch, capsys):
         assert 0 < entry["used"] <= entry["available"] == board.resources[kind]
     assert written["resources"].keys() == {"luts", "ffs", "memories"}      # and no multiplier blocks
     modules = [entry["module"] for entry in written["path_modules"]]
-    assert {module.partition(".")[0] for module in modules} <= {"core", "link", "receiver", "transmitter",
-                                                                "the top module"}
+    assert all(module.partition(".")[0] in ("core", "link", "receiver", "transmitter") for module in modules)
     assert f"openFPGALoader --board ice40_generic {written['bitstream']}" in capsys.readouterr().out

@@ -42,6 +42,15 @@ def test_modules_are_told_by_names(name, module):
     assert slowest_path(report).modules == [(module, 1.0)]
 
 
+def test_what_a_tool_added_belongs_to_the_module_before_it_and_a_wire_to_its_driver():
+    wire = part("routing", 2.0, "top.accelerator.bus__run[0]")
+    wire["from"]["cell"] = "top.accelerator.link.processor.bus__run_SB_DFFESR_Q_LC"
+    added = part("logic", 4.0, "$nextpnr_ICESTORM_LC_50")
+    report = {"fmax": {"clk": {"achieved": 1.0, "constraint": 1.0}}, "critical_paths": [
+        {"from": "posedge clk", "to": "posedge clk", "path": [wire, added]}]}
+    assert slowest_path(report).modules == [("link.processor", 6.0)]
+
+
 def test_nothing_between_registers_is_no_path():
     assert slowest_path({"fmax": {}, "critical_paths": []}) is None
     assert slowest_path({**REPORT, "critical_paths": REPORT["critical_paths"][2:3]}) is None

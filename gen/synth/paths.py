@@ -50,8 +50,9 @@ def slowest_path(report: Mapping[str, Any]) -> SlowPath | None:
     path = max(paths, key=lambda path: sum(part["delay"] for part in path))
     modules: list[tuple[str, float]] = []
     for part in path:
-        # A wire belongs to where it comes from.
-        name = _module(part["net"] if part["type"] == "routing" else part["to"]["cell"])
+        # A wire belongs to where it comes from, whatever the net is called; so does a cell that the tool has added.
+        cell = part["from" if part["type"] == "routing" else "to"]["cell"]
+        name = modules[-1][0] if modules and cell.startswith("$") else _module(cell)
         if modules and modules[-1][0] == name:
             modules[-1] = (name, modules[-1][1] + part["delay"])
         else:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
-from amaranth.hdl import Module, Mux, ShapeLike, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, ShapeLike, Signal, Value, signed
 from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
-from nomul.gen.spec.latency import ACCUMULATOR
+from nomul.hdl.fabric import fabric_of
+from nomul.hdl.memory import plain_memory
 
 __all__ = ["BlockAccumulator"]
 
@@ -16,11 +16,10 @@ __all__ = ["BlockAccumulator"]
 class BlockAccumulator(wiring.Component):
     """Adds the array's sums to the accumulators of their pixel, modulo ``2^accumulator_bits``.
 
-    One pixel per cycle, in any order, the same pixel in consecutive cycles too. An access in cycle t reads the memory
-    in t, loads the operand register in t + 1, adds and writes in t + 2. The next access, if to the same pixel, takes
-    the adder's output instead of the memory's; the one after that gets the word as it is written (the memory's read
-    port is transparent). One read port serves both: the bank that `i_bank` does not name while `i_valid` can be
-    drained, and any bank otherwise.
+    One pixel per cycle, in any order, the same pixel in consecutive cycles too. Of sums in cycle t the memory is read in
+    t, the operand register loads in t + 1, and in t + 2 they are added and written. The next access, if to the same
+    pixel, takes the adder's output instead of the memory's, the one after that what was written. One read port serves
+    both: a bank can be drained while nothing is added to it.
 
     Parameters
     ----------
@@ -32,23 +31,24 @@ class BlockAccumulator(wiring.Component):
     Members
     -------
     i_valid : In(1), i_bank : In(1), i_pixel : In(range(block_pixels))
-        Access to a pixel's accumulators.
+        In the next cycle come sums for a pixel's accumulators.
     i_first : In(1)
-        Start from 0 instead of the stored values.
+        They are added to 0 instead of the stored values.
     i_sums : In(columns × sum_shape)
-        What is added.
-    read_bank : In(1), read_pixel : In(range(block_pixels))
-        Drain: what to read.
+        What is added, one cycle later than the others.
+    read : In(columns), read_bank : In(1), read_pixel : In(range(block_pixels))
+        Drain: a strobe, which every column gets for itself, and what to read.
     read_values : Out(columns × signed(accumulator_bits))
-        Drain: the values of `read_pixel` of the cycle before.
+        Drain: the values that were read last, from the cycle after the strobe on, while `read_bank` stays as it was and
+        nothing is added to that bank.
 
     Attributes
     ----------
     latency : int
-        Clock cycles after `i_valid` in which a drain may first give the address of the result.
+        Clock cycles after `i_valid` in which a drain may first read the result.
     """
 
-    latency = ACCUMULATOR
+    latency = 4
 
     def __init__(self, config: Config, sum_shape: ShapeLike):
         self._config = config
@@ -57,47 +57,63 @@ class BlockAccumulator(wiring.Component):
         super().__init__({
             "i_valid": In(1), "i_bank": In(1), "i_pixel": In(range(config.block_pixels)), "i_first": In(1),
             "i_sums": In(self._sums),
-            "read_bank": In(1), "read_pixel": In(range(config.block_pixels)), "read_values": Out(self._values),
+            "read": In(config.columns), "read_bank": In(1), "read_pixel": In(range(config.block_pixels)),
+            "read_values": Out(self._values),
         })
 
     def elaborate(self, platform):
         m = Module()
-        access = data.StructLayout({"valid": 1, "bank": 1, "pixel": range(self._config.block_pixels), "first": 1,
-                                    "sums": self._sums})
-        loading, adding = Signal(access), Signal(access)        # the access in t + 1, in t + 2
-        operand, total = Signal(self._values), Signal(self._values)
-        m.d.sync += [
-            loading.valid.eq(self.i_valid), loading.bank.eq(self.i_bank), loading.pixel.eq(self.i_pixel),
-            loading.first.eq(self.i_first), loading.sums.eq(self.i_sums),
-            adding.eq(loading),
+        config, fabric = self._config, fabric_of(platform)
+        groups = fabric.close_groups(config.columns, fabric.close_columns)
+        # Accesses whose memory is read, whose operand is loaded, and (in copies only) whose sum is written; whether they
+        # are to the pixel of the access before, or of the one before that. All is known a cycle ahead, so that each
+        # group of columns has it in registers of its own.
+        access = data.StructLayout({"banks": 2, "pixel": range(config.block_pixels), "first": 1, "again": 1, "after_one": 1})
+        arriving, reading, loading = Signal(access), Signal(access), Signal(access)
+        m.d.comb += [
+            arriving.banks.eq(Cat(self.i_valid & ~self.i_bank, self.i_valid & self.i_bank)),
+            arriving.pixel.eq(self.i_pixel), arriving.first.eq(self.i_first),
+            arriving.again.eq(self._same(arriving, reading)), arriving.after_one.eq(self._same(arriving, loading)),
         ]
-        m.d.comb += [total[column].eq(operand[column] + adding.sums[column])
-                     for column in range(self._config.columns)]
+        m.d.sync += [reading.eq(arriving), loading.eq(reading)]
+        at_read, at_load, at_write = (
+            [data.View(access, copy) for copy in fabric.copies(m, name, value.as_value(), len(groups))]
+            for name, value in (("read", arriving), ("load", reading), ("write", loading)))
 
-        reads = []
-        for bank in range(2):
-            m.submodules[f"bank{bank}"] = memory = Memory(
-                shape=self._values, depth=self._config.block_pixels, init=[])
-            write = memory.write_port()
-            read = memory.read_port(transparent_for=[write])
-            m.d.comb += [
-                write.addr.eq(adding.pixel), write.data.eq(total), write.en.eq(adding.valid & (adding.bank == bank)),
-                read.addr.eq(Mux(self.i_valid & (self.i_bank == bank), self.i_pixel, self.read_pixel)),
+        sums, adding = Signal(self._sums), Signal(self._sums)       # of the access that is loaded, that is written
+        m.d.sync += [sums.eq(self.i_sums), adding.eq(sums)]
+        for group, read, load, write in zip(groups, at_read, at_load, at_write, strict=True):
+            width = config.accumulator_bits * len(group)
+            total, operand, written = (Signal(width, name=f"{name}{group.start}")
+                                       for name in ("total", "operand", "written"))
+            found = []
+            for bank in range(2):
+                memory = m.submodules[f"bank{bank}_{group.start}"] = plain_memory(width, config.block_pixels)
+                writer, reader = memory.write_port(), memory.read_port()
+                m.d.comb += [
+                    writer.addr.eq(write.pixel), writer.data.eq(total), writer.en.eq(write.banks[bank]),
+                    reader.addr.eq(Mux(read.banks[bank], read.pixel, self.read_pixel)),
+                    reader.en.eq(read.banks[bank] | (self.read[group.start] & (self.read_bank == bank))),
+                ]
+                found.append(reader.data)
+            m.d.sync += [
+                written.eq(total),
+                operand.eq(Mux(load.again, total, Mux(load.after_one, written, Mux(load.banks[1], found[1], found[0])))),
             ]
-            reads.append(read.data)
-
-        again = adding.valid & (adding.bank == loading.bank) & (adding.pixel == loading.pixel)
-        with m.If(loading.first):
-            m.d.sync += operand.eq(0)
-        with m.Elif(again):
-            m.d.sync += operand.eq(total)
-        with m.Else():
-            m.d.sync += operand.eq(Mux(loading.bank, reads[1], reads[0]))
-
-        drained_bank = Signal()
-        m.d.sync += drained_bank.eq(self.read_bank)
-        m.d.comb += self.read_values.eq(Mux(drained_bank, reads[1], reads[0]))
+            with m.If(load.first):
+                m.d.sync += operand.eq(0)
+            for n, column in enumerate(group):
+                part = slice(n * config.accumulator_bits, (n + 1) * config.accumulator_bits)
+                m.d.comb += [
+                    total[part].eq(operand[part] + adding[column]),
+                    self.read_values[column].eq(Mux(self.read_bank, found[1][part], found[0][part])),
+                ]
         return m
+
+    @staticmethod
+    def _same(access: data.View, before: data.View) -> Value:
+        """Whether two accesses are to the same accumulators."""
+        return (access.banks & before.banks).any() & (access.pixel == before.pixel)
 
     def model(self, accesses: Iterable[tuple[int, int, bool, list[int]]]) -> list[list[list[int]]]:
         """Values of each bank and pixel, from zero, after `accesses` in order.

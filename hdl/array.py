@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.latency import array_latency
 from nomul.gen.spec.operators import Operator
+from nomul.hdl.fabric import fabric_of
 from nomul.hdl.pe import ProcessingElement, kind_for
 from nomul.hdl.subarray import SubArray, column_sum_bits
 from nomul.hdl.tile import tile_layout
@@ -44,17 +45,19 @@ class ProcessingArray(wiring.Component):
     i_own_lane : In(1)
         Constant while anything is in the array. Only with the configuration's `depthwise_l1`.
     weights : In(tile_layout(config))
-        Used in the cycle after `i_valid`; so `WeightTile.swap` belongs to the same cycle as a tile's first `i_valid`.
+        Used in the cycle after `i_valid`; so `WeightTile.swap` comes in the cycle before a tile's first `i_valid`.
         A weight code is in the low bits of its field.
-    o_valid : Out(1), o_tag : Out(tag_shape), o_sums : Out(columns × sum_bits)
-        What came in `latency` cycles ago.
+    o_valid : Out(1), o_tag : Out(tag_shape)
+        In the next cycle come sums; of what came in ``latency - 1`` cycles ago.
+    o_sums : Out(columns × sum_bits)
+        Of what came in `latency` cycles ago.
 
     Attributes
     ----------
     sum_bits : int
         Width that holds the sums of all the configuration's operators, which are unsigned.
     latency : int
-        Clock cycles from `i_valid` to `o_valid`.
+        Clock cycles from `i_valid` to `o_sums`.
     """
 
     def __init__(self, config: Config, tag_shape: ShapeLike):
@@ -73,7 +76,7 @@ class ProcessingArray(wiring.Component):
         })
 
     def elaborate(self, platform):
-        m = Module()
+        m, fabric = Module(), fabric_of(platform)
         # Data registers have no reset: only `valid` says whether they mean anything.
         valid, tag = [self.i_valid], self.i_tag
         for stage in range(self.latency):
@@ -81,31 +84,36 @@ class ProcessingArray(wiring.Component):
             valid.append(Signal(name=f"valid{stage}"))
             tag = Signal.like(self.i_tag, name=f"tag{stage}", reset_less=True)
             m.d.sync += [valid[-1].eq(valid[-2]), tag.eq(last_tag)]
-        m.d.comb += [self.o_valid.eq(valid[-1]), self.o_tag.eq(tag)]
+        m.d.comb += [self.o_valid.eq(valid[-2]), self.o_tag.eq(last_tag)]
 
-        complements = Signal.like(self.i_activations, reset_less=True)
-        with m.If(self.i_valid):
-            m.d.sync += complements.eq(~self.i_activations.as_value())
+        groups = fabric.close_groups(self._config.columns, fabric.close_columns)
+        complements = fabric.copies(m, "complements", ~self.i_activations.as_value(), len(groups), enable=self.i_valid)
         sums = Signal.like(self.o_sums, reset_less=True)
         m.d.comb += self.o_sums.eq(sums)
         kinds = {kind.name: kind for kind in self._kinds.values()}
         for name, kind in kinds.items():
-            m.submodules[name] = part = SubArray(self._config, name)
             chosen = Signal(name=f"{name}_chosen")
             own = [self.i_operator == operator for operator, other in self._kinds.items() if other.name == name]
             others = [self.i_operator == operator for operator, other in self._kinds.items() if other.name != name]
             # The last kind is also what an impossible operator gives: its sums are those of nobody else.
             last = name == next(reversed(kinds))
-            m.d.comb += [
-                chosen.eq(~Cat(others).any() if last else Cat(own).any()),
-                part.activations.eq(complements), part.enables.eq(Cat(valid[1:-2]) & chosen.replicate(part.latency)),
-            ]
-            for column in range(self._config.columns):
-                m.d.comb += [part.weights[column][lane].eq(self.weights[column][lane])
-                             for lane in range(self._config.lanes)]
-            with m.If(chosen & valid[-2]):
-                m.d.sync += [target.eq(self._sum(kind, source, *self._corrections(kind, part, column)))
-                             for column, (target, source) in enumerate(zip(sums, part.sums, strict=True))]
+            m.d.comb += chosen.eq(~Cat(others).any() if last else Cat(own).any())
+            # Of each register behind the input register, and the output register.
+            enables = [fabric.copies(m, f"{name}_enable{stage}", each & chosen, len(groups))
+                       for stage, each in enumerate(valid[:-2])]
+            # The first group finds what all columns share.
+            first = SubArray(self._config, name, len(groups[0]))
+            for n, group in enumerate(groups):
+                part = SubArray(self._config, name, len(group), shared=False) if n else first
+                m.submodules[f"{name}_{group.start}" if len(groups) > 1 else name] = part
+                *inside, output = [copies[n] for copies in enables]
+                m.d.comb += [part.activations.eq(complements[n]), part.enables.eq(Cat(inside))]
+                m.d.comb += [part.weights[column - group.start][lane].eq(self.weights[column][lane])
+                             for column in group for lane in range(self._config.lanes)]
+                with m.If(output):
+                    m.d.sync += [sums[column].eq(self._sum(kind, part.sums[column - group.start],
+                                                           *self._corrections(kind, first, column)))
+                                 for column in group]
         return m
 
     def _corrections(self, kind: ProcessingElement, part: SubArray, column: int) -> tuple[Value, Value | int]:

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from nomul.gen.spec.config import Config
-from nomul.gen.spec.latency import LATE
+from nomul.gen.spec.latency import ACCUMULATOR, LATE
 from nomul.gen.spec.program import ADDRESS_BITS, RESULT_BITS
 from nomul.hdl.accumulator import BlockAccumulator
 from nomul.hdl.array import ProcessingArray
@@ -113,14 +113,14 @@ class ArrayEngine(wiring.Component):
             with m.Elif(drain.freed & (drain.bank != bank)):
                 m.d.sync += bank_busy[bank].eq(0)
         filled = array.o_valid & array.o_tag.last
-        for _ in range(accumulators.latency + (0 if late else LATE)):
+        for _ in range(1 + ACCUMULATOR + (0 if late else LATE)):
             delayed = Signal()
             m.d.sync += delayed.eq(filled)
             filled = delayed
         m.d.comb += [
             issuer.bank_busy.eq(bank_busy), drain.filled.eq(filled),
             accumulators.read_bank.eq(drain.bank), accumulators.read_pixel.eq(drain.accumulator_pixel),
-            drain.accumulators.eq(accumulators.read_values),
+            accumulators.read.eq(drain.accumulator_read), drain.accumulators.eq(accumulators.read_values),
         ]
 
         # Outputs. The drain starts and ends last, so it alone tells whether the engine is busy.

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.frames import RUN_NUMBERS, RUNS_KEPT
+from nomul.gen.spec.latency import LATE
 from nomul.gen.spec.registers import Region, word_bytes
 from nomul.hdl.fabric import fabric_of
 
@@ -15,14 +16,15 @@ __all__ = ["HostBus", "read_waits"]
 
 def read_waits(platform: Any) -> list[tuple[str, str]]:
     """The states between "Fetch", with the read, and "Latch", with its data: each, and which follows."""
-    return [("Wait", "Wait on"), ("Wait on", "Latch")] if fabric_of(platform).late_memories else [("Wait", "Latch")]
+    states = ["Wait", *(f"Wait {n}" for n in range(LATE if fabric_of(platform).late_memories else 0)), "Latch"]
+    return list(zip(states, states[1:], strict=False))
 
 
 class HostBus(wiring.Signature):
     """Word accesses to the memory map of `nomul.gen.spec.registers`; the host side is the initiator.
 
     A write takes place in every cycle with `write_enable` and `ready`. After a cycle with `read_enable`, `read_data` is
-    valid in the second cycle that follows, or the third where memories are late (`read_waits`). While `busy`, only
+    valid in the second cycle that follows, or `LATE` cycles later where memories are late (`read_waits`). While `busy`, only
     REGISTERS, INPUT and WEIGHT_STREAM may be accessed; while `pending`, not INPUT.
 
     Members
@@ -30,7 +32,7 @@ class HostBus(wiring.Signature):
     region : Out(4), address : Out(24)
         Region and word address of the access.
     write_enable : Out(1), write_data : Out(bits)
-        `bits` is the widest region's word.
+        `bits` is the widest region's word; narrower ones are in the low bits, and those above may be anything.
     ready : In(1)
         A write of this cycle takes place; otherwise it comes again, at once or later.
     read_enable : Out(1), read_data : In(bits)

@@ -142,7 +142,7 @@ class Core(wiring.Component):
             packed.i.valid.eq(packer.write_enable), packer.write_ready.eq(packed.i.ready),
             packed.i.payload.address.eq(packer.write_address), packed.i.payload.word.eq(packer.write_data),
         ]
-        with m.If(array.write_enable.any()):
+        with m.If(array.write_enable[-1]):      # of the last lane, which is written with any
             m.d.comb += [to.eq(array.write_address), given.eq(array.write_data), enable.eq(array.write_enable)]
         with m.Elif(vector.write_enable):
             m.d.comb += [to.eq(vector.write_address), given.eq(vector.write_data), enable.eq(-1)]
@@ -223,5 +223,5 @@ class Core(wiring.Component):
                 if each not in (Region.WEIGHTS, Region.ACTIVATIONS):
                     value = held(m, held(m, value, f"{name}_found"), f"{name}_read")
             chosen.append(Mux(asked, value, 0))
-        m.d["comb" if late else "sync"] += bus.read_data.eq(reduce(or_, chosen))
+        m.d.sync += bus.read_data.eq(reduce(or_, chosen))
         return m

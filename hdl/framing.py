@@ -168,7 +168,7 @@ class FrameTransmitter(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.crc = crc = Crc32(serial=self._config.serial_crc)
-        remaining = Signal(range(self._config.frame_bytes + 1))
+        remaining, empty = Signal(range(self._config.frame_bytes + 1)), Signal()    # of the payload; nothing is left
         index = Signal(2)
         # What is escaped, and by a mark what is not, lies in registers before, so that escapes are found in time.
         slice_of = Wires if self._config.serial_crc else RegisterSlice
@@ -205,13 +205,13 @@ class FrameTransmitter(wiring.Component):
                         crc.data.eq(self.payload.payload), crc.valid.eq(self.payload.valid),
                         self.payload.ready.eq(crc.ready),
                     ]
-                m.d.sync += remaining.eq(self.header.payload.length)
+                m.d.sync += [remaining.eq(self.header.payload.length), empty.eq(self.header.payload.length == 0)]
                 with m.If(moved & (index == HEADER_BYTES - 1)):
                     m.d.comb += self.header.ready.eq(1)
                     m.next = "Payload"
             with m.State("Payload"):
                 m.d.sync += index.eq(0)
-                with m.If(remaining == 0):
+                with m.If(empty):
                     m.next = "Check"
                 with m.Else():
                     m.d.comb += [
@@ -219,7 +219,7 @@ class FrameTransmitter(wiring.Component):
                         self.payload.ready.eq(moved), counts.eq(1),
                     ]
                     with m.If(moved):
-                        m.d.sync += remaining.eq(remaining - 1)
+                        m.d.sync += [remaining.eq(remaining - 1), empty.eq(remaining == 1)]
             with m.State("Check"):
                 m.d.comb += [byte.eq(_byte_of(crc.crc, index)), valid.eq(1)]
                 with m.If(moved & (index == CHECK_BYTES - 1)):

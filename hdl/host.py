@@ -133,11 +133,18 @@ class HostProcessor(wiring.Component):
                 end.eq(word_bytes(which, config) - 1),
             ]
 
+        # A word is taken in and given out from its low end; what comes in does so at its last byte.
+        shift = Signal()
+        with m.If(shift):
+            for n in range(len(word) // 8):
+                above = word[8 * n + 8:8 * n + 16] if 8 * n + 8 < len(word) else 0
+                m.d.sync += word[8 * n:8 * n + 8].eq(Mux(end == n, byte, above))
+
         with m.FSM():
             with m.State("Idle"):
                 m.d.sync += [
                     status.eq(Status.OK), length.eq(1), answering.eq(0), nak.eq(0),
-                    position.eq(0), asked.eq(0), index.eq(0), word.eq(0), place.eq(0), turn.eq(0), count.eq(0),
+                    position.eq(0), asked.eq(0), index.eq(0), place.eq(0), turn.eq(0), count.eq(0),
                     far.eq(0), many.eq(0),
                 ]
                 with m.If(nak_due):
@@ -242,15 +249,15 @@ class HostProcessor(wiring.Component):
 
             # Payload to words.
             with m.State("Collect"):
-                m.d.sync += [word.word_select(index, 8).eq(byte), index.eq(index + 1)]
-                m.d.comb += advance.eq(1)
+                m.d.sync += index.eq(index + 1)
+                m.d.comb += [advance.eq(1), shift.eq(1)]
                 with m.If(last_byte):
                     m.next = "Write"
             with m.State("Write"):
                 ignored = (image | weights) & ~due
                 m.d.comb += bus.write_enable.eq(~ignored & ~(image & bus.pending))
                 with m.If((bus.write_enable & bus.ready) | ignored):
-                    m.d.sync += [word.eq(0), index.eq(0)]
+                    m.d.sync += index.eq(0)
                     next_word()
                     m.next = "Collect"
                     with m.If(last_word):
@@ -304,7 +311,8 @@ class HostProcessor(wiring.Component):
             with m.State("Bytes"):
                 m.d.comb += [payload.payload.eq(word), payload.valid.eq(1), self.absorb.eq(~answering)]
                 with m.If(payload.ready):
-                    m.d.sync += [word.eq(word >> 8), index.eq(index + 1)]
+                    m.d.comb += shift.eq(1)
+                    m.d.sync += index.eq(index + 1)
                     with m.If(last_byte):
                         next_word()
                         m.next = "Fetch"

@@ -1,13 +1,14 @@
 """Packs the windows of an input image into activation words, so that the first layer's taps fill the lanes."""
 
 import numpy as np
-from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import ADDRESS_BITS
 from nomul.gen.spec.widths import address_bits
+from nomul.hdl.constants import held
 from nomul.hdl.descriptor import DESCRIPTOR, Layer
 from nomul.hdl.loop import Loop
 from nomul.hdl.memory import plain_memory
@@ -84,8 +85,11 @@ class InputPacker(wiring.Component):
 
         # The tap that is read as soon as its byte is there, and the one whose byte the memory gives.
         tap = data.StructLayout({"outside": 1, "lane": range(config.lanes), "word_end": 1})
-        walking, reading, packing = Signal(), Signal(), Signal()
+        walking, reading, packing, placing = Signal(), Signal(), Signal(), Signal()
         asked, given = Signal(tap), Signal(tap)
+        # And the code that goes to its lane: the memory is late in its cycle, and there are many lanes.
+        placed = Signal(data.StructLayout({"lanes": config.lanes, "word_end": 1, "code": config.activation_bits}))
+        pad_code = held(m, windows.pad_code, "pad_code")
         address = Signal(windows.address_bits)
         there = asked.outside | self.flush | (address < received)
         go, stall = Signal(), Signal()
@@ -108,23 +112,26 @@ class InputPacker(wiring.Component):
         with m.If(~stall):
             m.d.sync += [
                 packing.eq(reading & there & ~self.hold), given.eq(asked),
-                self.write_enable.eq(packing & given.word_end),
+                placing.eq(packing), placed.word_end.eq(given.word_end),
+                placed.lanes.eq(Cat(given.lane == n for n in range(config.lanes))),
+                placed.code.eq(Mux(given.outside, pad_code, read.data)),
+                self.write_enable.eq(placing & placed.word_end),
                 write_address.eq(write_address + self.write_enable),
             ]
-        with m.If(packing & ~stall):
+        with m.If(placing & ~stall):
             for n in range(config.lanes):
-                with m.If(given.lane == n):
-                    m.d.sync += self.write_data[n].eq(Mux(given.outside, windows.pad_code, read.data))
-                with m.Elif(given.lane == 0):
-                    m.d.sync += self.write_data[n].eq(windows.pad_code)
+                with m.If(placed.lanes[n]):
+                    m.d.sync += self.write_data[n].eq(placed.code)
+                with m.Elif(placed.lanes[0]):
+                    m.d.sync += self.write_data[n].eq(pad_code)
 
         with m.If(restart):
-            m.d.sync += [signal.eq(0) for signal in (lane, last_lane, reading, packing, self.write_enable,
-                                                     write_address)]
+            m.d.sync += [signal.eq(0) for signal in (lane, last_lane, reading, packing, placing,
+                                                     self.write_enable, write_address)]
             m.d.sync += walking.eq(1)
         with m.If(self.clear):
-            m.d.sync += [walking.eq(0), reading.eq(0), packing.eq(0), self.write_enable.eq(0)]
-        m.d.comb += self.busy.eq(walking | reading | packing | self.write_enable)
+            m.d.sync += [walking.eq(0), reading.eq(0), packing.eq(0), placing.eq(0), self.write_enable.eq(0)]
+        m.d.comb += self.busy.eq(walking | reading | packing | placing | self.write_enable)
         return m
 
     def _walk_windows(self, m: Module, windows: Layer, step: Signal, restart: Value) -> tuple[Value, ...]:

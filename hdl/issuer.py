@@ -31,7 +31,7 @@ class ActivationIssuer(wiring.Component):
     """One word per cycle, as long as the next weight tile is there when a tile begins.
 
     The activation memory is read with `read_address`; one cycle later, together with the memory's data, come `valid`,
-    `outside`, `swap` and `tag` (two cycles after the decision: address and flags are registered).
+    `outside` and `tag` (two cycles after the decision: address and flags are registered).
 
     Members
     -------
@@ -54,7 +54,7 @@ class ActivationIssuer(wiring.Component):
     outside : Out(1)
         The tap lies in the padding: use the layer's `pad_code` instead of the data.
     swap : Out(1)
-        First word of a tile: the next weights become active.
+        In the next cycle comes the first word of a tile: its weights become active.
     tag : Out(issue_tag(config))
         Goes with the word.
     """
@@ -153,7 +153,7 @@ class ActivationIssuer(wiring.Component):
             issued.swap.eq(self.tile_take),
             issued.tag.pixel.eq(pixel), issued.tag.bank.eq(self.bank),
             issued.tag.first.eq(first_tile), issued.tag.last.eq(last_tile & last_pixel),
-            self.valid.eq(issued.valid), self.outside.eq(issued.outside), self.swap.eq(issued.swap),
-            self.tag.eq(issued.tag),
+            self.valid.eq(issued.valid), self.outside.eq(issued.outside), self.tag.eq(issued.tag),
         ]
+        m.d.comb += self.swap.eq(issued.swap)
         return m

@@ -1,12 +1,14 @@
-"""Requantization by a serial multiplication: one bit of the multiplier a cycle, exact, one adder a column."""
+"""Requantization: adds biases, multiplies in rows that take turns, rounds and clamps."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.latency import REQUANTIZER
 from nomul.gen.spec.program import MULTIPLIER_BITS, RESULT_BITS
+from nomul.hdl.fabric import Operand, fabric_of
+from nomul.hdl.serial_multiplier import SerialMultiplier, products
 
 __all__ = ["Requantizer"]
 
@@ -22,17 +24,20 @@ def _add(a: Value, b: Value, carry: Value) -> Value:
 class Requantizer(wiring.Component):
     """One value per column: ``y = clamp((((acc + bias)·M + 2^(shift-1)) >> shift) + zero_point, lower, upper)``.
 
-    With a = acc + bias, the product is summed up least significant bit first, ``p ← (p ± (m ? a : 0)) >> 1`` once for
-    each of `shift` bits m of ``|M|``. Floors of halves compose, so p ends as ``(a·M) >> shift`` exactly; and the
-    last bit shifted out is worth one half, so adding it rounds. As ``|M| < 2^shift``, p is never wider than a.
+    Pixels go in turn to `config.requantizers` rows of serial multipliers (`SerialMultiplier`), and in the same order
+    from there through two registers, where they are rounded (the last bit shifted out is worth one half, so adding it
+    rounds) and clamped.
 
-    Back-pressure on both sides; one row in ``shift + 3`` cycles, which is also the latency (see `latency`). `i.ready`
-    is high when idle, and when the output is being taken; the output stays until it is taken.
+    Back-pressure on both sides. A row takes a pixel every ``shift + 2`` cycles; together they take and give up to one a
+    cycle. Latency ``shift + 3`` cycles (see `latency`). `i.ready` depends on registers only; the output stays until it
+    is taken.
 
     Parameters
     ----------
     config : Config
-        Gives columns and `accumulator_bits`.
+        Gives `accumulator_bits` and `requantizers`.
+    columns : int, optional
+        How many; the configuration's by default.
 
     Members
     -------
@@ -49,18 +54,19 @@ class Requantizer(wiring.Component):
     o : Out(stream of columns × signed(17))
         Results.
 
-    All inputs that are no streams must be constant from a row's entry until its result is taken.
+    All inputs that are no streams must be constant from a pixel's entry until its result is taken.
     """
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config, columns: int | None = None):
         self._config = config
-        values = data.ArrayLayout(signed(config.accumulator_bits), config.columns)
+        self._columns = columns = config.columns if columns is None else columns
+        values = data.ArrayLayout(signed(config.accumulator_bits), columns)
         super().__init__({
             "i": In(stream.Signature(values)),
-            "bias": In(values), "magnitude": In(data.ArrayLayout(MULTIPLIER_BITS, config.columns)),
-            "negative": In(config.columns), "shift": In(6),
+            "bias": In(values), "magnitude": In(data.ArrayLayout(MULTIPLIER_BITS, columns)),
+            "negative": In(columns), "shift": In(6),
             "zero_point": In(_OUTPUT), "lower": In(_OUTPUT), "upper": In(_OUTPUT),
-            "o": Out(stream.Signature(data.ArrayLayout(_OUTPUT, config.columns))),
+            "o": Out(stream.Signature(data.ArrayLayout(_OUTPUT, columns))),
         })
 
     @staticmethod
@@ -70,63 +76,54 @@ class Requantizer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        accept, multiply = Signal(), Signal()
-        step = Signal(range(42))        # of the bit to fetch: 0 until a row enters
-        m.d.comb += accept.eq(self.i.valid & self.i.ready)
-        with m.If(accept):
-            m.d.sync += step.eq(1)
-        with m.FSM():
-            with m.State("Idle"):
-                m.d.comb += self.i.ready.eq(1)
-                with m.If(accept):
-                    m.next = "Multiply"
-            with m.State("Multiply"):
-                m.d.comb += multiply.eq(1)
-                m.d.sync += step.eq(step + 1)
-                with m.If(step == self.shift):
-                    m.d.sync += step.eq(0)
-                    m.next = "Round"
-            with m.State("Round"):
-                m.next = "Clamp"
-            with m.State("Clamp"):
-                m.next = "Done"
-            with m.State("Done"):
-                m.d.comb += [self.o.valid.eq(1), self.i.ready.eq(self.o.ready)]
-                with m.If(accept):
-                    m.next = "Multiply"
-                with m.Elif(self.o.ready):
-                    m.next = "Idle"
+        config, fabric = self._config, fabric_of(platform)
+        rows = [SerialMultiplier(config, self._columns) for _ in range(config.requantizers)]
+        for n, row in enumerate(rows):
+            m.submodules[f"row{n}"] = row
 
-        bits = self._config.accumulator_bits
-        for column in range(self._config.columns):
-            a, product = Signal(signed(bits)), Signal(signed(bits))
-            factor, half = Signal(), Signal()       # bit of |M| to use now; last bit that was shifted out
-            negative = self.negative[column]
-            addend = Signal(signed(bits))
-            total = Signal(signed(bits + 1))
+        # What is multiplied: v = acc + bias, or ~v, which is ~acc + ~bias + 1. The carry comes from a bit below.
+        multiplied = Signal.like(self.i.payload)
+        for column, negative in enumerate(self.negative):
+            addends = [Operand(Cat(Const(0, 1), value[column]), invert=negative)
+                       for value in (self.i.payload, self.bias)]
+            total, = fabric.add(m, f"value{column}", [addends], config.accumulator_bits + 1)
+            m.d.comb += multiplied[column].eq(total[1:])
+
+        # Whose turn it is, at both ends: a bit for each row, as little time is left to find that out.
+        to, out_of = Signal(len(rows), init=1), Signal(len(rows), init=1)
+        number = Signal(range(len(rows)))       # of the row in `out_of`
+        done, taken = Signal(), Signal()
+        product = Signal(products(config, self._columns))
+        m.d.comb += [
+            self.i.ready.eq(Cat(row.i.ready & turn for row, turn in zip(rows, to, strict=True)).any()),
+            done.eq(Cat(row.o.valid & turn for row, turn in zip(rows, out_of, strict=True)).any()),
+            product.eq(Array(row.o.payload for row in rows)[number]),
+        ]
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += to.eq(to.rotate_left(1))
+        with m.If(taken):
+            m.d.sync += [out_of.eq(out_of.rotate_left(1)), number.eq(Mux(number == len(rows) - 1, 0, number + 1))]
+        for row, to_row, out_of_row in zip(rows, to, out_of, strict=True):
             m.d.comb += [
-                addend.eq((a & factor.replicate(bits)) ^ negative.replicate(bits)),
-                total.eq(_add(product, addend, negative)),
+                row.i.payload.eq(multiplied), row.i.valid.eq(self.i.valid & to_row),
+                row.magnitude.eq(self.magnitude), row.negative.eq(self.negative), row.shift.eq(self.shift),
+                row.o.ready.eq(taken & out_of_row),
             ]
-            m.d.sync += factor.eq((self.magnitude[column] >> step)[0])
-            with m.If(accept):
-                m.d.sync += [a.eq(self.i.payload[column] + self.bias[column]), product.eq(0)]
-            with m.If(multiply):
-                m.d.sync += Cat(half, product).eq(total)
 
-            # These follow the product, and so rest when it does.
-            rounded = Signal(signed(max(bits, len(self.zero_point)) + 1))
-            result = Signal(_OUTPUT)
+        # Two registers: rounding, then clamping. Each holds a pixel until the one behind it has room.
+        holds, clamps = Signal(), Signal()      # the first has a pixel, which goes to the second
+        m.d.comb += [clamps.eq(holds & (~self.o.valid | self.o.ready)), taken.eq(done & (~holds | clamps))]
+        m.d.sync += [holds.eq(taken | (holds & ~clamps)), self.o.valid.eq(clamps | (self.o.valid & ~self.o.ready))]
+        for column, result in enumerate(self.o.payload):
+            rounded = Signal(signed(max(config.accumulator_bits, len(self.zero_point)) + 1), name=f"rounded{column}")
             # Beyond the limits' own width the sign alone tells, and comparators are no wider than that.
             narrow, sign = rounded[:len(result)].as_signed(), rounded[-1]
-            beyond = Signal()
-            m.d.comb += beyond.eq((rounded >> len(result) - 1) != sign.replicate(len(rounded)).as_signed())
-            m.d.sync += [
-                rounded.eq(_add(product, self.zero_point, half)),
-                result.eq(Mux(Mux(beyond, sign, narrow < self.lower), self.lower,
-                              Mux(Mux(beyond, ~sign, narrow > self.upper), self.upper, narrow))),
-            ]
-            m.d.comb += self.o.payload[column].eq(result)
+            beyond = (rounded >> len(result) - 1) != sign.replicate(len(rounded)).as_signed()
+            with m.If(taken):
+                m.d.sync += rounded.eq(_add(product[column].floor, self.zero_point, product[column].half))
+            with m.If(clamps):
+                m.d.sync += result.eq(Mux(Mux(beyond, sign, narrow < self.lower), self.lower,
+                                          Mux(Mux(beyond, ~sign, narrow > self.upper), self.upper, narrow)))
         return m
 
     @staticmethod

@@ -69,6 +69,10 @@ class SubArray(wiring.Component):
         Gives lanes, columns, widths and registers.
     kind : str
         A key of `nomul.hdl.pe.KINDS`.
+    columns : int, optional
+        How many; the configuration's by default.
+    shared : bool
+        Whether the sum that columns share is wanted, if they share one.
 
     Members
     -------
@@ -93,19 +97,21 @@ class SubArray(wiring.Component):
         Widths.
     """
 
-    def __init__(self, config: Config, kind: str):
+    def __init__(self, config: Config, kind: str, columns: int | None = None, *, shared: bool = True):
         self._config, self._kind = config, kind_of(kind, config)
+        self._columns = config.columns if columns is None else columns
+        self._shared = shared and self._kind.shared
         self.latency = column_latency(config)
         self.weight_bits, self.leaf_bits = self._kind.weight_bits, self._kind.leaf_bits
         self.sum_bits, self.shared_bits = (column_sum_bits(config, n) for n in (self.leaf_bits, config.activation_bits))
         members = {
             "activations": In(data.ArrayLayout(unsigned(config.activation_bits), config.lanes)),
             "weights": In(data.ArrayLayout(data.ArrayLayout(unsigned(self.weight_bits), config.lanes),
-                                           config.columns)),
+                                           self._columns)),
             "enables": In(self.latency, init=(1 << self.latency) - 1),
-            "sums": Out(data.ArrayLayout(unsigned(self.sum_bits), config.columns)),
+            "sums": Out(data.ArrayLayout(unsigned(self.sum_bits), self._columns)),
         }
-        if self._kind.shared:
+        if self._shared:
             members["shared"] = Out(self.shared_bits)
             if config.depthwise_l1:
                 members["complements"] = Out(members["activations"].shape)
@@ -113,13 +119,13 @@ class SubArray(wiring.Component):
 
     def elaborate(self, platform):
         m, config, fabric = Module(), self._config, fabric_of(platform)
-        for n in range(config.columns):
+        for n in range(self._columns):
             m.submodules[f"column{n}"] = column = Column(config, self._kind)
             m.d.comb += [
                 column.activations.eq(self.activations), column.weights.eq(self.weights[n]),
                 column.enables.eq(self.enables), self.sums[n].eq(column.sum),
             ]
-        if self._kind.shared:
+        if self._shared:
             registered = int(config.leaf_register)
             stages = [self.activations]
             for stage in range(self.latency if config.depthwise_l1 else registered):

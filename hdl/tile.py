@@ -5,6 +5,8 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
+from nomul.hdl.constants import held
+from nomul.hdl.fabric import fabric_of
 
 __all__ = ["WeightTile", "tile_layout"]
 
@@ -17,8 +19,9 @@ def tile_layout(config: Config) -> data.ArrayLayout:
 class WeightTile(wiring.Component):
     """Two sets of weight registers: *shadow* is loaded column by column while *active* is in use.
 
-    `load` and `swap` take effect at the next clock edge, and may come together: the active registers get the shadow
-    as it was, the loaded column belongs to the tile after. A swap leaves the shadow as it is.
+    `load` and `swap` take effect in the cycle after the next (each group of columns has them, and the word, in registers
+    of its own), and may come together: the active registers get the shadow as it was, the loaded column belongs to the
+    tile after. A swap leaves the shadow as it is.
 
     Parameters
     ----------
@@ -48,15 +51,21 @@ class WeightTile(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        config, fabric = self._config, fabric_of(platform)
         # No reset: a tile is loaded before it is used.
-        shadow = Signal(tile_layout(self._config), reset_less=True)
-        active = Signal(tile_layout(self._config), reset_less=True)
-        # One enable a column: an index by a signal would compute a bit position, with a multiplication.
-        for column in range(self._config.columns):
-            with m.If(self.load & (self.load_column == column)):
-                m.d.sync += shadow[column].eq(self.load_word)
-        with m.If(self.swap):
-            m.d.sync += active.eq(shadow)
+        shadow = Signal(tile_layout(config), reset_less=True)
+        active = Signal(tile_layout(config), reset_less=True)
+        groups = fabric.close_groups(config.columns, fabric.close_columns)
+        words = fabric.copies(m, "word", self.load_word, len(groups), enable=self.load)
+        swaps = fabric.copies(m, "swap", self.swap, len(groups))
+        for group, word, swap in zip(groups, words, swaps, strict=True):
+            # One enable a column: an index by a signal would compute a bit position, with a multiplication.
+            for column in group:
+                load = held(m, self.load & (self.load_column == column), f"load{column}")
+                with m.If(load):
+                    m.d.sync += shadow[column].eq(word)
+                with m.If(swap):
+                    m.d.sync += active[column].eq(shadow[column])
         m.d.comb += self.weights.eq(active)
         return m
 
@@ -69,8 +78,8 @@ class WeightTile(wiring.Component):
             One per cycle; load is None or (column, weights of the lanes).
         """
         shadow = [[0] * self._config.lanes for _ in range(self._config.columns)]
-        active, history = list(shadow), []
-        for load, swap in commands:
+        active, history = list(shadow), [list(shadow)]
+        for load, swap in commands[:-1]:
             active = list(shadow) if swap else active
             if load:
                 shadow[load[0]] = load[1]

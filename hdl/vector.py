@@ -74,8 +74,9 @@ class VectorEngine(wiring.Component):
             m.d.sync += following.eq(tag)
         self._issue(m, layer, tags[0])
         combine = add_taps if self._config.vector_sums else compare_taps
-        late = fabric_of(platform).late_memories
-        combine(m, self._config, layer, tags[LATE:] if late else tags[:-LATE], self.read_data, self.write_data)
+        fabric = fabric_of(platform)
+        late = fabric.late_memories
+        combine(m, fabric, self._config, layer, tags[LATE:] if late else tags[:-LATE], self.read_data, self.write_data)
 
         done = tags[-1 if late else -1 - LATE]
         address = Signal(layer.address_bits)

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import ADDRESS_BITS, RESULT_BITS
+from nomul.hdl.constants import held
 from nomul.hdl.descriptor import DESCRIPTOR, Layer
 
 __all__ = ["CodeWriter"]
@@ -27,7 +28,7 @@ class CodeWriter(wiring.Component):
     i : In(stream of columns × signed(17))
         Codes of the pixels in order, in 0 .. 2^A - 1.
     write_enable : Out(lanes), write_address : Out(20), write_data : Out(lanes × A)
-        Activation memory; one enable per lane.
+        Activation memory; one enable per lane. With any lane the last one is written.
     """
 
     def __init__(self, config: Config):
@@ -63,6 +64,8 @@ class CodeWriter(wiring.Component):
                 m.d.sync += [word.eq(0), pixel_address.eq(pixel_address + pixel_words)]
 
         inside = (group_word + word) < pixel_words
+        if words == 1:      # then a group's pixels are all alike, and it is known long before the first
+            inside = held(m, inside, "inside")
         m.d.comb += self.write_address.eq((pixel_address + group_word + word)[:layer.address_bits])
         for lane in range(lanes):
             m.d.comb += self.write_enable[lane].eq(self.i.valid & inside & (part <= lane // columns))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 
 from nomul.gen.spec.config import Config
-from nomul.gen.spec.latency import ACCUMULATOR, ISSUE, REQUANTIZER, array_latency, vector_latency
+from nomul.gen.spec.latency import ACCUMULATOR, ISSUE, array_latency, vector_latency
 from nomul.gen.spec.program import DESCRIPTOR_WORDS, Destination, Mode, Opcode, used_columns
 from nomul.sw.compiled import CompiledNetwork
 
@@ -129,6 +129,7 @@ class _Drain:
         self.words = max(1, config.columns // config.lanes)     # cycles to write a pixel
         self.rows = [0] * config.requantizers   # from when on each row takes a pixel
         self.pixels = 0                         # sent so far
+        self.clamped = -1                       # when the last pixel left the register in which it was rounded
         self.written = -1                       # when the last pixel's writing ended
         self.collected = 0                      # from when on the results are taken
         self.ready = self.columns + 3
@@ -140,8 +141,10 @@ class _Drain:
             row = self.pixels % len(self.rows)
             self.pixels += 1
             send = max(send + 1, self.rows[row])
-            self.written = self._write(max(send + self.layer["shift"] + REQUANTIZER, self.written + 1), group)
-            self.rows[row] = self.written
+            rounded = max(send + self.layer["shift"] + 1, self.clamped)
+            self.rows[row] = rounded + 1
+            self.clamped = max(rounded + 1, self.written)
+            self.written = self._write(self.clamped + 1, group)
         # The next group's parameters wait until this one's pixels are through.
         self.ready = max(send, self.written) + 1 + self.columns + 3 if group_end else send + 1
         return send

@@ -47,14 +47,14 @@ def lower_vector(layer: VectorLayer, sources: list[Tensor], placed: list[Place],
 
 
 def _sum_bits(fields: Fields, config: Config) -> int:
-    """Of a descriptor's sums, which grow from the offset on."""
+    """Of a descriptor's sums, which grow from the offset on, and are shifted by less than they are wide."""
     if fields["mode"] == Mode.MAX:
         return 0
     offset, codes = fields["offset"], (1 << config.activation_bits) - 1
     most = offset + fields["kernel_height"] * fields["kernel_width"] * (codes << fields.get("left_shift", 0))
     if fields.get("two_operands"):
         most += codes << fields["second_left_shift"]
-    return signed_bits(offset, most)
+    return max(signed_bits(offset, most), fields.get("shift", 0) + 1)
 
 
 def _lowered(layer: VectorLayer, sources: list[Tensor], placed: list[Place], target: Place,

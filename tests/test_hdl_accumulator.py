@@ -19,15 +19,20 @@ def run(config, sum_shape, accesses):
     dut, banks = BlockAccumulator(config, sum_shape), []
 
     async def bench(ctx):
+        sums = None
         for access in accesses + [None] * dut.latency:
             ctx.set(dut.i_valid, access is not None)
+            if sums is not None:
+                ctx.set(dut.i_sums, sums)
             if access:
-                for port, value in zip((dut.i_bank, dut.i_pixel, dut.i_first, dut.i_sums), access, strict=True):
+                *where, sums = access
+                for port, value in zip((dut.i_bank, dut.i_pixel, dut.i_first), where, strict=True):
                     ctx.set(port, value)
             await ctx.tick()
         for bank in range(2):
             banks.append([])
             for pixel in range(config.block_pixels):
+                ctx.set(dut.read, -1)
                 ctx.set(dut.read_bank, bank)
                 ctx.set(dut.read_pixel, pixel)
                 await ctx.tick()
@@ -87,13 +92,14 @@ def test_a_bank_is_drained_at_full_rate_while_the_other_is_filled():
             for n in range(12):
                 block_accesses.append((bank, n % 4, n < 4, [dice.randrange(-512, 512) for _ in range(2)]))
                 ctx.set(dut.i_valid, 1)
-                for port, value in zip((dut.i_bank, dut.i_pixel, dut.i_first, dut.i_sums), block_accesses[-1],
-                                       strict=True):
+                for port, value in zip((dut.i_bank, dut.i_pixel, dut.i_first), block_accesses[-1][:3], strict=True):
                     ctx.set(port, value)
                 # The block before: the first address as early as `latency` allows.
+                ctx.set(dut.read, -1)
                 ctx.set(dut.read_bank, 1 - bank)
                 ctx.set(dut.read_pixel, min(max(n - dut.latency + 1, 0), 3))
                 await ctx.tick()
+                ctx.set(dut.i_sums, block_accesses[-1][3])
                 if block and dut.latency - 1 <= n < dut.latency + 3:
                     seen.append(columns_of(ctx.get(dut.read_values), 2))
                     expected = dut.model(accesses)[1 - bank][len(seen) % 4 - 1]
@@ -109,11 +115,12 @@ def test_a_result_can_be_read_after_exactly_the_latency():
     dut, seen = BlockAccumulator(config, signed(10)), []
 
     async def bench(ctx):
+        ctx.set(dut.read, -1)
         ctx.set(dut.i_valid, 1)
         ctx.set(dut.i_first, 1)
-        ctx.set(dut.i_sums, [77, -77])
         await ctx.tick()
         ctx.set(dut.i_valid, 0)
+        ctx.set(dut.i_sums, [77, -77])
         for _ in range(dut.latency + 1):
             await ctx.tick()
             seen.append(columns_of(ctx.get(dut.read_values), 2))
@@ -121,6 +128,31 @@ def test_a_result_can_be_read_after_exactly_the_latency():
     simulate(dut, bench)
     # After n ticks the address was given in cycle n - 1.
     assert seen == [[0, 0]] * (dut.latency - 1) + [[77, -77]] * 2
+
+
+def test_what_was_read_stays_until_the_next_strobe():
+    config = small_config(columns=2, block_pixels=2)
+    dut, seen = BlockAccumulator(config, signed(10)), []
+
+    async def bench(ctx):
+        for pixel in range(2):
+            ctx.set(dut.i_valid, 1)
+            ctx.set(dut.i_first, 1)
+            ctx.set(dut.i_pixel, pixel)
+            await ctx.tick()
+            ctx.set(dut.i_sums, [10 + pixel, -pixel])
+        ctx.set(dut.i_valid, 0)
+        await ctx.tick().repeat(dut.latency)
+        ctx.set(dut.i_bank, 1)
+        ctx.set(dut.i_valid, 1)         # the other bank goes on
+        for pixel, read in ((0, 1), (1, 0), (1, 0), (1, 1), (0, 0)):
+            ctx.set(dut.read_pixel, pixel)
+            ctx.set(dut.read, -read)
+            await ctx.tick()
+            seen.append(columns_of(ctx.get(dut.read_values), 2))
+
+    simulate(dut, bench)
+    assert seen == [[10, 0]] * 3 + [[11, -1]] * 2
 
 
 def test_accumulator_has_no_multiplier():

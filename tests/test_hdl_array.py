@@ -68,7 +68,7 @@ def run(config, operator, words, gaps, *, own_lane=False):
         if own_lane:
             ctx.set(dut.i_own_lane, 1)
         waiting = list(enumerate(words))
-        next_weights = None
+        next_weights = due = None
         cycle = 0
         while waiting or cycle <= entered[-1] + dut.latency + 1:
             if next_weights is not None:
@@ -80,9 +80,10 @@ def run(config, operator, words, gaps, *, own_lane=False):
                 ctx.set(dut.i_tag, tag)
                 ctx.set(dut.i_activations, activations)
                 entered.append(cycle)
-            if ctx.get(dut.o_valid):
+            if due is not None:
                 sums = ctx.get(dut.o_sums)
-                seen.append((cycle, ctx.get(dut.o_tag), [sums[n] for n in range(config.columns)]))
+                seen.append((cycle, due, [sums[n] for n in range(config.columns)]))
+            due = ctx.get(dut.o_tag) if ctx.get(dut.o_valid) else None      # in the next cycle
             await ctx.tick()
             cycle += 1
 

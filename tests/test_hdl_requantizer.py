@@ -13,10 +13,12 @@ from .hardware import small_config
 LOWEST, HIGHEST = -(1 << 16), (1 << 16) - 1
 
 
-def run(rows, *, bits=24, shift, biases, multipliers, zero_point=0, lower=LOWEST, upper=HIGHEST, stalls=(0.0, 0.0)):
+def run(rows, *, bits=24, shift, biases, multipliers, zero_point=0, lower=LOWEST, upper=HIGHEST, stalls=(0.0, 0.0),
+        requantizers=1):
     """Results of rows of accumulators, checked against the model."""
     columns = len(multipliers)
-    dut, seen = Requantizer(small_config(columns=columns, accumulator_bits=bits)), []
+    dut, seen = Requantizer(small_config(columns=columns, accumulator_bits=bits,
+                                        requantizers=requantizers)), []
 
     async def put(ctx):
         ctx.set(dut.bias, biases)
@@ -88,7 +90,8 @@ def test_extreme_zero_points_do_not_wrap(limit):
 
 
 @pytest.mark.parametrize("stalls", [(0.0, 0.0), (0.9, 0.0), (0.0, 0.9), (0.5, 0.9)])
-def test_random_values_with_stalls(stalls):
+@pytest.mark.parametrize("requantizers", [1, 4])
+def test_random_values_with_stalls(stalls, requantizers):
     dice = random.Random(f"{stalls}")
     for shift in (3, 19):
         bits, limit = 26, min(1 << shift, 1 << 16) - 1
@@ -97,7 +100,7 @@ def test_random_values_with_stalls(stalls):
         rows = [[dice.randrange(-(1 << 25) + 1000, (1 << 25) - 1000) >> dice.randrange(20) for _ in range(4)]
                 for _ in range(20)]
         seen = run(rows, bits=bits, shift=shift, biases=biases, multipliers=multipliers, zero_point=3,
-                   lower=-30000, upper=30000, stalls=stalls)
+                   lower=-30000, upper=30000, stalls=stalls, requantizers=requantizers)
         for row, results in zip(rows, seen, strict=True):
             exact = [rounded(a + b, multiplier, shift) + 3
                      for a, b, multiplier in zip(row, biases, multipliers, strict=True)]
@@ -105,8 +108,9 @@ def test_random_values_with_stalls(stalls):
 
 
 @pytest.mark.parametrize("shift", [1, 7, 40])
-def test_a_row_takes_the_latency_and_back_to_back_no_more(shift):
-    dut = Requantizer(small_config(columns=2))
+@pytest.mark.parametrize("rows", [1, 2, 3, 32])
+def test_a_row_takes_a_pixel_in_two_cycles_more_than_the_shift_and_rows_take_turns(shift, rows):
+    dut = Requantizer(small_config(columns=2, requantizers=rows))
     entered, left = [], []
 
     async def bench(ctx):
@@ -121,29 +125,36 @@ def test_a_row_takes_the_latency_and_back_to_back_no_more(shift):
             await ctx.tick()
 
     simulate(dut, bench)
-    assert left[:3] == [n * dut.latency(shift) for n in (1, 2, 3)]
-    assert entered[:4] == [0, *left[:3]]
+    # Of rows that are done by turns: the first ones at once, those that follow when their row is idle again.
+    expected = []
+    for n in range(len(entered)):
+        expected.append(max(expected[-1] + 1 if n else 0, expected[n - rows] + shift + 2 if n >= rows else 0))
+    assert entered == expected and len(entered) > 4
+    assert left == [cycle + dut.latency(shift) for cycle in entered][:len(left)] and len(left) > 2
 
 
-def test_a_result_stays_until_it_is_taken():
-    dut, seen = Requantizer(small_config(columns=2)), []
+def test_results_stay_until_they_are_taken_and_rows_behind_them_wait():
+    dut, seen = Requantizer(small_config(columns=2, requantizers=2)), []
+    rows = [[100 + n, -100 - n] for n in range(9)]
 
-    async def bench(ctx):
+    async def put(ctx):
         for port, value in ((dut.shift, 4), (dut.magnitude, [9, 7]), (dut.upper, 1000), (dut.lower, -1000)):
             ctx.set(port, value)
-        ctx.set(dut.i.valid, 1)
-        ctx.set(dut.i.payload, [100, -100])
-        for _ in range(dut.latency(4)):
+        await stream_put(ctx, dut.i, rows)
+
+    async def get(ctx):
+        for _ in range(40):     # two rows, and a result in each register
             await ctx.tick()
-            ctx.set(dut.i.payload, [5, 5])
+        assert (ctx.get(dut.o.valid), ctx.get(dut.i.ready)) == (1, 0)
         for _ in range(10):
             payload = ctx.get(dut.o.payload)
-            seen.append((ctx.get(dut.o.valid), ctx.get(dut.i.ready), payload[0], payload[1]))
+            assert (ctx.get(dut.o.valid), payload[0], payload[1]) == (1, 56, -44)   # 900/16 = 56.25; -700/16 = -43.75
             await ctx.tick()
+        for payload in await stream_get(ctx, dut.o, len(rows), stall=0.5, seed=5):
+            seen.append([payload[0], payload[1]])
 
-    simulate(dut, bench)
-    # 900/16 = 56.25; -700/16 = -43.75
-    assert seen == [(1, 0, 56, -44)] * 10
+    simulate(dut, put, get)
+    assert seen == [[rounded(a, 9, 4), rounded(b, 7, 4)] for a, b in rows]
 
 
 def test_requantizer_has_no_multiplier():

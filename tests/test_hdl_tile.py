@@ -29,15 +29,16 @@ def run(config, commands):
 
 def test_a_tile_becomes_active_as_a_whole_and_stays():
     config = small_config(lanes=2, columns=2)
-    seen = run(config, [((0, [1, 2]), False), ((1, [3, 4]), False), (None, True), ((0, [9, 9]), False)])
-    assert seen == [[[0, 0], [0, 0]]] * 2 + [[[1, 2], [3, 4]]] * 2
+    seen = run(config, [((0, [1, 2]), False), ((1, [3, 4]), False), (None, True), ((0, [9, 9]), False),
+                        (None, False)])
+    assert seen == [[[0, 0], [0, 0]]] * 3 + [[[1, 2], [3, 4]]] * 2
 
 
 def test_a_load_during_the_swap_belongs_to_the_next_tile():
     config = small_config(lanes=2, columns=2)
     seen = run(config, [((0, [1, 2]), False), ((1, [3, 4]), False), ((0, [5, 6]), True), ((1, [7, 8]), False),
-                        (None, True)])
-    assert seen[2:] == [[[1, 2], [3, 4]]] * 2 + [[[5, 6], [7, 8]]]
+                        (None, True), (None, False)])
+    assert seen[3:] == [[[1, 2], [3, 4]]] * 2 + [[[5, 6], [7, 8]]]
 
 
 def test_random_loads_and_swaps_follow_the_model():

@@ -10,8 +10,8 @@ __all__ = ["ACCUMULATOR", "ISSUE", "LATE", "REQUANTIZER", "array_latency", "colu
 LATE = 2
 #: From the decision to feed the array a word until its data reach it.
 ISSUE = 2 + LATE
-#: From a sum until a drain may read what it was added to.
-ACCUMULATOR = 2
+#: From a block's last sum until the drain is told of it, which reads two cycles later.
+ACCUMULATOR = 1
 #: Of a serial requantization, besides a cycle for every bit of the shift.
 REQUANTIZER = 3
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Const, Module, Signal, Value
 from amaranth.lib import data
 
 from nomul.hdl.constants import held
@@ -32,6 +32,9 @@ class Fabric:
     late_memories : bool
         Whether a memory gives its data late in the cycle, so that a register of its own behind it pays; large ones have
         one in front too.
+    close_columns, close_lanes : int
+        Columns of the array, and lanes of the vector engine, that can share control registers (`copies`); more would lie
+        too far apart.
     leaf_register : bool
         Whether a register after the processing element pays; default of a configuration for this target.
     l1_minimum : bool
@@ -43,6 +46,7 @@ class Fabric:
     name = "generic"
     operands = 2
     late_memories = False
+    close_columns = close_lanes = 1 << 16
     merged: Mapping[str, int] = MappingProxyType({"invert": 0, "saturate": 0, "select": 0})
     set_starts_set = True
     leaf_register = True
@@ -78,6 +82,36 @@ class Fabric:
             m.d.comb += total.eq(value)
             results.append(total)
         return results
+
+    def close_groups(self, count: int, together: int) -> list[range]:
+        """So many columns or lanes, in groups of up to `together`."""
+        return [range(first, min(first + together, count)) for first in range(0, count, together)]
+
+    def copies(self, m: Module, name: str, value: Value, count: int, *, enable: Value | None = None) -> list[Value]:
+        """Adds registers of a value that is needed in many places, so that each can be close to its own.
+
+        Parameters
+        ----------
+        m : Module
+            Gets the registers.
+        name : str
+            Their name, unique in `m`.
+        value : Value
+            What they hold in the next cycle.
+        count : int
+            How many. Where ways are short, all are one.
+        enable : Value, optional
+            Whether they load.
+
+        Returns
+        -------
+        list of Value
+            The registers, which have no reset.
+        """
+        register = Signal(len(value), name=name, reset_less=True)
+        with m.If(Const(1) if enable is None else enable):
+            m.d.sync += register.eq(value)
+        return [register] * count
 
     def large_memory(self, m: Module, name: str, depth: int, write_address: Value, write_data: Value,
                      write_enable: Value, read_address: Value) -> Value:

@@ -42,6 +42,7 @@ class Ecp5(Fabric):
 
     name = "ecp5"
     late_memories = True        # 5.8 ns from clock to data, at speed grade 6
+    close_columns, close_lanes = 4, 8       # a way across a chip of 84,000 look-up tables takes 10 ns
     merged = MappingProxyType({"invert": 2, "saturate": 2, "select": 1})
     _LONGEST = 20       # slots of a chain of two sums
     _BLOCKS = ((1, 16384), (2, 8192), (4, 4096), (9, 2048), (18, 1024))     # shapes of a block RAM: bits, words
@@ -69,6 +70,21 @@ class Ecp5(Fabric):
             self._chain(m, f"{name}_last", waiting)
         return results
 
+    def copies(self, m: Module, name: str, value: Value, count: int, *, enable: Value | None = None) -> list[Value]:
+        """See `Fabric.copies`; they are cells, as the tool makes one of registers that are the same."""
+        if count == 1:
+            return super().copies(m, name, value, 1, enable=enable)
+        copies: list[Value] = []
+        ports = {"p_CEMUX": "1"} if enable is None else {"p_CEMUX": "CE", "i_CE": enable}
+        for n in range(count):
+            copy = Signal(len(value), name=f"{name}_copy{n}")
+            for k, bit in enumerate(value):
+                m.submodules[f"{name}_copy{n}_{k}"] = Instance(
+                    "TRELLIS_FF", p_GSR="AUTO", p_CLKMUX="CLK", p_LSRMUX="LSR", p_REGSET="RESET",
+                    i_CLK=ClockSignal(), i_LSR=Const(0), i_DI=bit, o_Q=copy[k], **ports)
+            copies.append(copy)
+        return copies
+
     def large_memory(self, m: Module, name: str, depth: int, write_address: Value, write_data: Value,
                      write_enable: Value, read_address: Value) -> Value:
         """See `Fabric.large_memory`.
@@ -86,9 +102,10 @@ class Ecp5(Fabric):
             within = (size - 1).bit_length()        # bits of an address in this row, whose first is a multiple of that
             writing, reading = (value[within:] == first >> within for value in (to, address))
             lows = range(0, width, bits)
-            places = _copies(m, f"{name}_{n}", Cat(address[:within], write_enable & writing), len(lows))
+            places = self.copies(m, f"{name}_{n}", Cat(address[:within], write_enable & writing),
+                                 -(-len(lows) // _LOADS))
             word = Cat(add_memory(m, f"{name}_{n}_{low}", size, place[:-1], given[low:low + bits], place[-1],
-                                  place[:-1]) for low, place in zip(lows, places, strict=True))
+                                  place[:-1]) for low, place in zip(lows, (places[k // _LOADS] for k in range(len(lows))), strict=True))
             words.append(held(m, word, f"{name}_{n}_late"))
             for stage in range(3):
                 reading = held(m, reading, f"{name}_{n}_chosen{stage}")
@@ -104,7 +121,7 @@ class Ecp5(Fabric):
         bits = len(write_data) // lanes
         group = max(1, _LOADS * self._BLOCKS[0][1] // (bits * depth))      # lanes
         count = -(-lanes // group)
-        to, asked = (_copies(m, f"{name}_{what}", address, count, 1)
+        to, asked = (self.copies(m, f"{name}_{what}", address, count)
                      for what, address in (("to", write_address), ("asked", read_address)))
         word, enable = held(m, write_data, f"{name}_word"), held(m, write_enable, f"{name}_enable")
         found = []
@@ -157,24 +174,6 @@ class Ecp5(Fabric):
                 i_CIN=carry, o_COUT=out, o_S0=bits[n], o_S1=bits[n + 1], **ports)
             carry = out
         m.d.comb += Cat(total for _, total in parts).eq(bits)
-
-
-def _copies(m: Module, name: str, value: Value, loads: int, most: int = _LOADS) -> list[Value]:
-    """Registers of a value, so many that each is close to its loads: for each load, its register.
-
-    They are cells, as the tool makes one of registers that are the same.
-    """
-    if loads <= most:
-        return [held(m, value, f"{name}_copy")] * loads
-    copies = []
-    for n in range(-(-loads // most)):
-        copy = Signal(len(value), name=f"{name}_copy{n}")
-        for k, bit in enumerate(value):
-            m.submodules[f"{name}_copy{n}_{k}"] = Instance(
-                "TRELLIS_FF", p_GSR="AUTO", p_CEMUX="1", p_CLKMUX="CLK", p_LSRMUX="LSR", p_REGSET="RESET",
-                i_CLK=ClockSignal(), i_LSR=Const(0), i_DI=bit, o_Q=copy[k])
-        copies.append(copy)
-    return [copies[load // most] for load in range(loads)]
 
 
 def _bit(value: Value, n: int) -> Value:

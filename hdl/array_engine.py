@@ -9,6 +9,7 @@ from nomul.gen.spec.latency import ACCUMULATOR, LATE
 from nomul.gen.spec.program import ADDRESS_BITS, RESULT_BITS
 from nomul.hdl.accumulator import BlockAccumulator
 from nomul.hdl.array import ProcessingArray
+from nomul.hdl.constants import held
 from nomul.hdl.descriptor import DESCRIPTOR, Layer
 from nomul.hdl.drain import Drain
 from nomul.hdl.fabric import fabric_of
@@ -72,14 +73,20 @@ class ArrayEngine(wiring.Component):
             m.d.comb += [part.descriptor.eq(self.descriptor), part.start.eq(self.start)]
 
         # What goes with activations waits for late memories; elsewhere `filled` comes later instead, so that cycles are
-        # the same everywhere.
+        # the same everywhere. `swap` comes a cycle before the word that it belongs to.
         late = fabric_of(platform).late_memories
         about = data.StructLayout({"valid": 1, "outside": 1, "swap": 1, "tag": issue_tag(config)})
-        arrived = Signal(about)
+        arrived = Signal(about, name="issued")
         m.d.comb += [arrived[name].eq(getattr(issuer, name)) for name in about.members]
         for n in range(LATE if late else 0):
             issued, arrived = arrived, Signal(about, name=f"issued{n}")
             m.d.sync += arrived.eq(issued)
+        read, arrived = arrived, Signal(about, name="arrived")
+        taps, pad_code = Signal.like(self.read_data, reset_less=True), held(m, layer.pad_code, "pad_code")
+        m.d.sync += arrived.eq(read)
+        with m.If(read.valid):
+            m.d.sync += [tap.eq(Mux(read.outside, pad_code, code))
+                         for tap, code in zip(taps, self.read_data, strict=True)]
 
         # Weights: memory → shadow → active.
         m.d.comb += [
@@ -95,15 +102,14 @@ class ArrayEngine(wiring.Component):
         m.d.comb += [
             self.read_address.eq(issuer.read_address), self.working.eq(issuer.working),
             self.lacks_tile.eq(issuer.lacks_tile), self.lacks_bank.eq(issuer.lacks_bank),
-            array.i_valid.eq(arrived.valid), array.i_tag.eq(arrived.tag), array.i_operator.eq(layer.operator),
+            array.i_valid.eq(arrived.valid), array.i_tag.eq(arrived.tag), array.i_activations.eq(taps),
+            array.i_operator.eq(layer.operator),
             accumulators.i_valid.eq(array.o_valid), accumulators.i_sums.eq(array.o_sums),
             accumulators.i_bank.eq(array.o_tag.bank), accumulators.i_pixel.eq(array.o_tag.pixel),
             accumulators.i_first.eq(array.o_tag.first),
         ]
         if config.depthwise_l1:
             m.d.comb += array.i_own_lane.eq(layer.own_lane)
-        for lane in range(config.lanes):
-            m.d.comb += array.i_activations[lane].eq(Mux(arrived.outside, layer.pad_code, self.read_data[lane]))
 
         # Banks: taken when a block begins, filled when its last sum is visible, freed when the drain has read it.
         bank_busy = Signal(2)

@@ -72,14 +72,15 @@ class Drain(wiring.Component):
         first_pixel, pixel_end = Signal(init=1), Signal()       # pixel_end: for all pixels but a block's first
         last_pixel = Mux(first_pixel, blocks.only_pixel, pixel_end)
         under_way = Signal(range(config.requantizers + 3))      # pixels in the requantizer
-        send, sent, written = Signal(), Signal(), Signal()
+        send, sends_next = Signal(), Signal()       # a pixel is offered to the requantizer; in the next cycle
+        sent, written = Signal(), Signal()
         m.d.comb += [
             blocks.descriptor.eq(self.descriptor), writer.descriptor.eq(self.descriptor),
             self.accumulator_pixel.eq(next_pixel), self.results_group.eq(blocks.group), self.busy.eq(1),
         ]
         m.d.sync += [
             waiting.eq(waiting + self.filled - begin), self.freed.eq(0),
-            under_way.eq(under_way + sent - written),
+            under_way.eq(under_way + sent - written), send.eq(sends_next),
         ]
 
         # Biases and multipliers of the current group shift in, one column a cycle.
@@ -124,10 +125,10 @@ class Drain(wiring.Component):
                     m.d.comb += begin.eq(1)
                     m.next = "Read"
             with m.State("Read"):
-                m.d.comb += reading.eq(1)
+                m.d.comb += [reading.eq(1), sends_next.eq(1)]
                 m.next = "Send"
             with m.State("Send"):
-                m.d.comb += send.eq(1)
+                m.d.comb += sends_next.eq(~(sent & last_pixel))
                 with m.If(sent):
                     m.d.sync += [
                         first_pixel.eq(last_pixel), pixel_end.eq(next_pixel == blocks.last_pixel),
@@ -154,13 +155,14 @@ class Drain(wiring.Component):
         constants = Signal(data.StructLayout({name: getattr(parts[0], name).shape() for name in constant_names}))
         m.d.comb += [constants[name].eq(getattr(layer, name)) for name in constant_names]
         copies = fabric.copies(m, "constants", constants.as_value(), len(groups))
-        for group, part, copy in zip(groups, parts, copies, strict=True):
+        offers = fabric.copies(m, "offers", sends_next, len(groups))
+        for group, part, copy, offer in zip(groups, parts, copies, offers, strict=True):
             m.submodules[f"requantizer{group.start}"] = part
             columns = slice(group.start, group.stop)
             m.d.comb += [
-                part.i.valid.eq(send), part.negative.eq(negative[columns]), part.o.ready.eq(output.ready),
+                part.i.valid.eq(offer), part.negative.eq(negative[columns]), part.o.ready.eq(output.ready),
                 Cat(getattr(part, name) for name in constant_names).eq(copy),
-                self.accumulator_read[columns].eq(((send & part.i.ready) | reading).replicate(len(group))),
+                self.accumulator_read[columns].eq(((offer & part.i.ready) | reading).replicate(len(group))),
             ]
             for n, column in enumerate(group):
                 m.d.comb += [

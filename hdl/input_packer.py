@@ -91,7 +91,7 @@ class InputPacker(wiring.Component):
         placed = Signal(data.StructLayout({"lanes": config.lanes, "word_end": 1, "code": config.activation_bits}))
         pad_code = held(m, windows.pad_code, "pad_code")
         address = Signal(windows.address_bits)
-        there = asked.outside | self.flush | (address < received)
+        there = Signal()        # its byte, or it needs none
         go, stall = Signal(), Signal()
         write_address = Signal(address_bits(config))
         m.d.comb += [
@@ -99,9 +99,10 @@ class InputPacker(wiring.Component):
             stall.eq(self.write_enable & ~self.write_ready), go.eq((~reading | there) & ~stall & ~self.hold),
             read.addr.eq(address), read.en.eq(~stall), step.eq(walking & go),
         ]
+        m.d.sync += there.eq(asked.outside | self.flush | (address < received))
         with m.If(go):
             m.d.sync += [
-                reading.eq(walking), address.eq(tap_address),
+                there.eq(beyond | self.flush | (tap_address < received)), reading.eq(walking), address.eq(tap_address),
                 asked.outside.eq(beyond), asked.lane.eq(lane), asked.word_end.eq(word_end),
             ]
         with m.If(step):
@@ -128,7 +129,7 @@ class InputPacker(wiring.Component):
         with m.If(restart):
             m.d.sync += [signal.eq(0) for signal in (lane, last_lane, reading, packing, placing,
                                                      self.write_enable, write_address)]
-            m.d.sync += walking.eq(1)
+            m.d.sync += [walking.eq(1), there.eq(0)]
         with m.If(self.clear):
             m.d.sync += [walking.eq(0), reading.eq(0), packing.eq(0), placing.eq(0), self.write_enable.eq(0)]
         m.d.comb += self.busy.eq(walking | reading | packing | placing | self.write_enable)
@@ -163,7 +164,7 @@ class InputPacker(wiring.Component):
             m.d.sync += [
                 row.eq(0), column.eq(0), offset.eq(0), *rows.first(), *columns.first(), *channels.first(),
             ]
-        return window.address + offset, outside(windows, y, x), window_end, window_end & window.last
+        return (window.address + offset)[:len(offset)], outside(windows, y, x), window_end, window_end & window.last
 
     def _walk_pixels(self, m: Module, windows: Layer, step: Signal, restart: Value) -> tuple[Value, ...]:
         """The same of windows of a pixel each: the image's bytes, one after the other."""

@@ -35,7 +35,7 @@ class TileLoader(wiring.Component):
     memory_address : Out(range(weight_words)), memory_data : In(weight_word_bits)
         Weight memory, data one cycle after the address, or three where memories are late.
     load, load_column, load_word : Out
-        To `WeightTile`, with the data.
+        To `WeightTile`, one cycle after the data.
     ring : In(RingReader(config))
         Only with `weight_stream`.
     """
@@ -84,7 +84,7 @@ class TileLoader(wiring.Component):
             under_way, its_column = Signal(name=f"under_way{n}"), Signal.like(column, name=f"under_way{n}_column")
             m.d.sync += [under_way.eq(arriving), its_column.eq(arriving_column)]
             arriving, arriving_column = under_way, its_column
-        m.d.comb += [
+        m.d.sync += [
             self.load.eq(arriving), self.load_column.eq(arriving_column), self.load_word.eq(self.memory_data),
         ]
 

@@ -27,8 +27,8 @@ def test_tiles_arrive_in_order_and_again_for_every_block(pixels, groups, tiles, 
             ctx.set(dut.memory_data, address)
 
     async def registers(ctx):
-        """The shadow registers, and what is swapped in from the cycle after each `take` on."""
-        shadow, taken = {}, [0]
+        """The shadow registers, and what is swapped in two cycles after each `take`."""
+        shadow, taken = {}, [0, 0]
         while True:
             _, _, take, load, column, word = await ctx.tick().sample(dut.take, dut.load, dut.load_column, dut.load_word)
             if taken.pop(0):

@@ -8,8 +8,9 @@ __all__ = ["ACCUMULATOR", "ISSUE", "LATE", "REQUANTIZER", "array_latency", "colu
 #: Registers in front of large memories and behind them, where these are late; elsewhere cycles are waited instead, so
 #: that a program takes the same everywhere.
 LATE = 2
-#: From the decision to feed the array a word until its data reach it.
-ISSUE = 2 + LATE
+#: From the decision to feed the array a word until its data reach it: registers of the address, of memories, and behind
+#: the choice between the memory's word and the padding.
+ISSUE = 3 + LATE
 #: From a block's last sum until the drain is told of it, which reads two cycles later.
 ACCUMULATOR = 1
 #: Of a serial requantization, besides a cycle for every bit of the shift.

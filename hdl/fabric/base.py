@@ -115,7 +115,9 @@ class Fabric:
 
     def large_memory(self, m: Module, name: str, depth: int, write_address: Value, write_data: Value,
                      write_enable: Value, read_address: Value) -> Value:
-        """Adds a `two_port_memory` that nobody reads in a cycle in which it is written, so that a single port suffices.
+        """Adds a `two_port_memory` that nobody reads in a cycle in which it is written, or in the one after.
+
+        So a single port suffices.
 
         Parameters
         ----------
@@ -134,7 +136,7 @@ class Fabric:
         -------
         Value
             The word, one cycle after its address, or with `late_memories` three; instead of one whose address came with
-            `write_enable`, anything.
+            `write_enable`, or in the cycle after it, anything.
         """
         return self.two_port_memory(m, name, depth, write_address, write_data, write_enable, read_address)
 

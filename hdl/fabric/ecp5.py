@@ -94,9 +94,10 @@ class Ecp5(Fabric):
         multiplexer, as `_rows` chooses; the tool saves blocks alone, and puts wide and slow multiplexers behind them.
         """
         width = len(write_data)
-        to, address = Signal(range(depth), name=f"{name}_to"), Signal(range(depth), name=f"{name}_address")
-        m.d.comb += [to.eq(write_address), address.eq(Mux(write_enable, write_address, read_address))]
-        given = held(m, write_data, f"{name}_given")
+        to, address = held(m, write_address, f"{name}_to"), Signal(range(depth), name=f"{name}_address")
+        write_enable = held(m, write_enable, f"{name}_enable")
+        m.d.comb += address.eq(Mux(write_enable, to, read_address))
+        given = held(m, held(m, write_data, f"{name}_word"), f"{name}_given")
         rows, words, chosen, first = self._rows(depth, width), [], [], 0
         for n, (bits, size) in enumerate(rows):
             within = (size - 1).bit_length()        # bits of an address in this row, whose first is a multiple of that

@@ -16,8 +16,8 @@ __all__ = ["BlockAccumulator"]
 class BlockAccumulator(wiring.Component):
     """Adds the array's sums to the accumulators of their pixel, modulo ``2^accumulator_bits``.
 
-    One pixel per cycle, in any order, the same pixel in consecutive cycles too. Of sums in cycle t the memory is read in
-    t, the operand register loads in t + 1, and in t + 2 they are added and written. The next access, if to the same
+    One pixel per cycle, in any order, the same pixel in consecutive cycles too. For sums of cycle t the memory is read
+    in t, the operand register loads in t + 1, and in t + 2 they are added and written. The next access, if to the same
     pixel, takes the adder's output instead of the memory's, the one after that what was written. One read port serves
     both: a bank can be drained while nothing is added to it.
 
@@ -65,10 +65,12 @@ class BlockAccumulator(wiring.Component):
         m = Module()
         config, fabric = self._config, fabric_of(platform)
         groups = fabric.close_groups(config.columns, fabric.close_columns)
-        # Accesses whose memory is read, whose operand is loaded, and (in copies only) whose sum is written; whether they
-        # are to the pixel of the access before, or of the one before that. All is known a cycle ahead, so that each
-        # group of columns has it in registers of its own.
-        access = data.StructLayout({"banks": 2, "pixel": range(config.block_pixels), "first": 1, "again": 1, "after_one": 1})
+        # Accesses whose memory is read, whose operand is loaded, and (in copies only) whose sum is written; whether
+        # they are to the pixel of the access before, or of the one before that. All is known a cycle ahead, so that
+        # each group of columns has it in registers of its own.
+        access = data.StructLayout({
+            "banks": 2, "pixel": range(config.block_pixels), "first": 1, "again": 1, "after_one": 1,
+        })
         arriving, reading, loading = Signal(access), Signal(access), Signal(access)
         m.d.comb += [
             arriving.banks.eq(Cat(self.i_valid & ~self.i_bank, self.i_valid & self.i_bank)),
@@ -96,10 +98,8 @@ class BlockAccumulator(wiring.Component):
                     reader.en.eq(read.banks[bank] | (self.read[group.start] & (self.read_bank == bank))),
                 ]
                 found.append(reader.data)
-            m.d.sync += [
-                written.eq(total),
-                operand.eq(Mux(load.again, total, Mux(load.after_one, written, Mux(load.banks[1], found[1], found[0])))),
-            ]
+            stored = Mux(load.after_one, written, Mux(load.banks[1], found[1], found[0]))
+            m.d.sync += [written.eq(total), operand.eq(Mux(load.again, total, stored))]
             with m.If(load.first):
                 m.d.sync += operand.eq(0)
             for n, column in enumerate(group):

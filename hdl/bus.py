@@ -24,8 +24,8 @@ class HostBus(wiring.Signature):
     """Word accesses to the memory map of `nomul.gen.spec.registers`; the host side is the initiator.
 
     A write takes place in every cycle with `write_enable` and `ready`. After a cycle with `read_enable`, `read_data` is
-    valid in the second cycle that follows, or `LATE` cycles later where memories are late (`read_waits`). While `busy`, only
-    REGISTERS, INPUT and WEIGHT_STREAM may be accessed; while `pending`, not INPUT.
+    valid in the second cycle that follows, or `LATE` cycles later where memories are late (`read_waits`). While `busy`,
+    only REGISTERS, INPUT and WEIGHT_STREAM may be accessed; while `pending`, not INPUT.
 
     Members
     -------

@@ -19,9 +19,9 @@ def tile_layout(config: Config) -> data.ArrayLayout:
 class WeightTile(wiring.Component):
     """Two sets of weight registers: *shadow* is loaded column by column while *active* is in use.
 
-    `load` and `swap` take effect in the cycle after the next (each group of columns has them, and the word, in registers
-    of its own), and may come together: the active registers get the shadow as it was, the loaded column belongs to the
-    tile after. A swap leaves the shadow as it is.
+    `load` and `swap` take effect in the cycle after the next (each group of columns has them, and the word, in
+    registers of its own), and may come together: the active registers get the shadow as it was, the loaded column
+    belongs to the tile after. A swap leaves the shadow as it is.
 
     Parameters
     ----------

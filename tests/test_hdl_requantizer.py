@@ -129,8 +129,10 @@ def test_a_row_takes_a_pixel_in_two_cycles_more_than_the_shift_and_rows_take_tur
     expected = []
     for n in range(len(entered)):
         expected.append(max(expected[-1] + 1 if n else 0, expected[n - rows] + shift + 2 if n >= rows else 0))
-    assert entered == expected and len(entered) > 4
-    assert left == [cycle + dut.latency(shift) for cycle in entered][:len(left)] and len(left) > 2
+    assert len(entered) > 4
+    assert entered == expected
+    assert len(left) > 2
+    assert left == [cycle + dut.latency(shift) for cycle in entered][:len(left)]
 
 
 def test_results_stay_until_they_are_taken_and_rows_behind_them_wait():

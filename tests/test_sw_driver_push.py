@@ -2,21 +2,24 @@
 
 import contextlib
 import copy
+import itertools
 
 import numpy as np
 import pytest
 
-from nomul.gen.spec.config import Config
 from nomul.gen.spec.frames import Operation
 from nomul.gen.spec.registers import Region, address_of, word_bytes
-from nomul.sw.driver.board import Board
-from nomul.sw.driver.difference import changed, cut, network_sections
+from nomul.sw.driver.board import Board, BoardError
 from nomul.sw.driver.link import LinkError
 from nomul.sw.driver.memory import Section
+from nomul.sw.driver.sections import cut, network_sections
 
 from .hardware import small_config
 from .test_sw_driver_board import CONFIG, compiled, device, expected, holds, images_of
 from .test_sw_driver_transport import Recorder
+
+#: Bytes that are sent where one is different, at most.
+PIECE = 1 << 10
 
 
 def replaced(network, **words):
@@ -101,7 +104,7 @@ def test_change_in_a_large_memory_costs_a_small_piece():
     other = replaced(network, weights={15_000: 1})
     model = device(network, LARGE)
     Board(model).push(network)
-    assert Board(model).push(other).sent <= 512
+    assert Board(model).push(other).sent <= PIECE
     assert holds(model, other)
 
 
@@ -111,51 +114,44 @@ def test_damage_in_the_boards_memory_is_mended_by_pushing_again():
     Board(model).push(network)
     model.memories[Region.WEIGHTS][123] ^= 1
     model.memories[Region.REGISTERS][4 * address_of("RESULT_COUNT")] ^= 1
-    assert 0 < Board(model).push(network).sent < 600
+    assert 0 < Board(model).push(network).sent <= PIECE + 4 * 9
     assert holds(model, network)
     assert model.register("RESULT_COUNT") == network.classes
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_pieces_that_are_found_are_those_that_differ(seed):
+def test_pieces_that_differ_are_sent_and_no_others(seed):
     rng = np.random.default_rng(seed)
-    config = Config(name="x", lanes=8, columns=4, operators=("l1",), weight_words=1 << 14)
-    size = word_bytes(Region.WEIGHTS, config)
-    held = rng.integers(0, 256, (rng.integers(1, 12_000), size), np.uint8)
-    wanted = held.copy()
-    for _ in range(rng.integers(0, 5)):
-        start = rng.integers(len(held))
-        wanted[start:start + rng.integers(1, 2_000)] ^= 1
-    asked = []
-
-    def differ(sections):
-        asked.extend(sections)
-        return [bytes(section.content) != held.tobytes()[size * section.address:][:len(section.content)]
-                for section in sections]
-
-    pieces = changed([Section(Region.WEIGHTS, 0, wanted.tobytes())], config, differ)
-    result = held.copy()
-    for piece in pieces:
-        words = np.frombuffer(piece.content, np.uint8).reshape(-1, size)
-        result[piece.address:piece.address + len(words)] = words
-    np.testing.assert_array_equal(result, wanted)
-    assert len(pieces) <= 5
-    different = int((wanted != held).any(axis=1).sum()) * size
-    assert sum(len(piece.content) for piece in pieces) <= different + 2 * 512 * len(pieces)
-    assert len(asked) <= (1 + 8) * -(-held.nbytes // 4096)
+    network = large_network(30_000)
+    model, size = device(network, LARGE), network.weights.shape[1]
+    Board(model).push(network)
+    weights, changes = network.weights.copy(), rng.integers(0, 5)
+    for _ in range(changes):
+        start = rng.integers(len(weights))
+        weights[start:start + rng.integers(1, 2_000)] ^= 1
+    other = with_fields(network, weights=weights)
+    different = int((weights != network.weights).any(axis=1).sum()) * size
+    link = Recorder(model)
+    sent = Board(link).push(other).sent
+    assert holds(model, other)
+    assert sent == writes(link)
+    assert different <= sent <= different + 2 * PIECE * changes
+    questions = sum(operation == Operation.CHECKSUM for _, operation, _ in link.frames)
+    assert questions <= sum(-(-len(section.content) // (PIECE // 2)) for section in network_sections(other)) \
+        + 2 * -(-sent // (PIECE // 2)) + 2
 
 
-def test_all_new_memory_is_not_asked_about_in_detail():
-    config = Config(name="x", lanes=8, columns=4, operators=("l1",), weight_words=1 << 14)
-    section = Section(Region.WEIGHTS, 0, bytes(1 << 17))
-    asked = []
-
-    def differ(sections):
-        asked.extend(sections)
-        return [True] * len(sections)
-
-    assert changed([section], config, differ) == [section]
-    assert len(asked) == 32
+def test_nothing_is_asked_for_that_depends_on_an_answer_while_the_line_could_be_used():
+    """Of a network that is all new, frames of weights follow each other with at most two questions in between."""
+    network = large_network(30_000)
+    link = Recorder(device(network, LARGE))
+    Board(link).push(network)
+    kinds = [operation for _, operation, payload in link.frames
+             if operation in (Operation.WRITE, Operation.CHECKSUM) and payload[0] == Region.WEIGHTS]
+    first = kinds.index(Operation.WRITE)
+    runs = [len(list(run)) for operation, run in itertools.groupby(kinds[first:]) if operation == Operation.CHECKSUM]
+    assert max(runs) <= 2
+    assert len(runs) > 20
 
 
 def test_pieces_have_whole_words():
@@ -168,7 +164,7 @@ def test_pieces_have_whole_words():
 
 
 def test_registers_of_a_network_are_one_section():
-    *_, section = network_sections(compiled())
+    section, *_ = network_sections(compiled())
     assert (section.region, section.address, len(section.content)) == (Region.REGISTERS, address_of("INPUT_MAP"), 36)
 
 
@@ -225,6 +221,26 @@ def test_push_that_ends_after_any_byte_leaves_the_old_network_or_none_or_the_new
     assert seen == {None, old.hash, other.hash}
 
 
+@pytest.mark.parametrize("when", [1, 2, 5, 12, 13])
+def test_board_that_is_switched_off_while_the_rest_arrives_is_found(when):
+    network = large_network(3000)
+    model, calls = device(network, LARGE), itertools.count(1)
+
+    def switch_off(done, total):
+        if next(calls) == when:
+            for region in (Region.REGISTERS, Region.PROGRAM, Region.WEIGHTS, Region.PARAMETERS):
+                memory = model.memories[region]
+                start = 4 * address_of("INPUT_MAP") if region == Region.REGISTERS else 0
+                memory[start:] = bytes(len(memory) - start)
+
+    with pytest.raises(BoardError, match="was it switched off meanwhile"):
+        Board(model).push(network, switch_off)
+    assert next(calls) > when
+    assert Board(model).info().network_hash is None
+    Board(model).push(network)
+    assert holds(model, network)
+
+
 @pytest.mark.parametrize("room", range(0, 1000, 83))
 def test_push_after_an_interrupted_one_sends_the_rest_and_runs(room):
     network = compiled(3)
@@ -247,7 +263,7 @@ def test_half_of_a_network_is_not_sent_again():
     with pytest.raises(LinkError, match="cut"):
         Board(CutLink(model, total * 2 // 3)).push(network)
     result = Board(model).push(network)
-    assert 0 < result.sent < result.total * 2 // 5
+    assert 0 < result.sent < result.total // 2
 
 
 def test_run_that_is_interrupted_leaves_a_board_that_runs():

@@ -33,8 +33,8 @@ class Fabric:
         Whether a memory gives its data late in the cycle, so that a register of its own behind it pays; large ones have
         one in front too.
     close_columns, close_lanes : int
-        Columns of the array, and lanes of the vector engine, that can share control registers (`copies`); more would lie
-        too far apart.
+        Columns of the array, and lanes of the vector engine, that can share control registers (`copies`); more would
+        lie too far apart.
     leaf_register : bool
         Whether a register after the processing element pays; default of a configuration for this target.
     l1_minimum : bool

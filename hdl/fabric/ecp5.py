@@ -105,8 +105,8 @@ class Ecp5(Fabric):
             lows = range(0, width, bits)
             places = self.copies(m, f"{name}_{n}", Cat(address[:within], write_enable & writing),
                                  -(-len(lows) // _LOADS))
-            word = Cat(add_memory(m, f"{name}_{n}_{low}", size, place[:-1], given[low:low + bits], place[-1],
-                                  place[:-1]) for low, place in zip(lows, (places[k // _LOADS] for k in range(len(lows))), strict=True))
+            word = Cat(add_memory(m, f"{name}_{n}_{low}", size, place[:-1], given[low:low + bits], place[-1], place[:-1])
+                       for low, place in ((low, places[low // bits // _LOADS]) for low in lows))
             words.append(held(m, word, f"{name}_{n}_late"))
             for stage in range(3):
                 reading = held(m, reading, f"{name}_{n}_chosen{stage}")

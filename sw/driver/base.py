@@ -9,13 +9,15 @@ import numpy as np
 from nomul.gen.spec.frames import Status
 from nomul.gen.spec.registers import Region, address_of
 from nomul.gen.spec.registers import Status as StatusBit
+from nomul.sw.coded_weights import coded_stream
 from nomul.sw.compiled import CompiledNetwork
 from nomul.sw.driver.access import BoardAccess, config_of, network_of
-from nomul.sw.driver.difference import LARGE_PIECE, changed, cut, network_sections, shorter
 from nomul.sw.driver.memory import BoardError, Section
 from nomul.sw.driver.models import compiled_for, encoded
 from nomul.sw.driver.records import ImageResult, PushResult, RunResult
+from nomul.sw.driver.sections import LARGE_PIECE, cut, network_sections
 from nomul.sw.driver.transport import RefusedError
+from nomul.sw.driver.update import Settled, not_held
 from nomul.sw.network import IntegerNetwork
 
 __all__ = ["BoardBase", "Model", "Progress"]
@@ -96,24 +98,22 @@ class BoardBase(BoardAccess):
             held = None
             self._unload()
         sections = network_sections(compiled)
-        total = sum(len(section.content) for section in sections)
-        pieces = shorter(changed(sections, compiled.config, self._differ), compiled)
-        size = sum(len(piece.content) for piece in pieces)
-        if pieces or held != compiled.hash:
-            # Requests are carried out in order: nothing is written before the board counts as empty.
-            for done in self.send([_NOTHING_LOADED, *pieces]):
-                if progress and done > len(_NOTHING_LOADED.content):
-                    progress(done - len(_NOTHING_LOADED.content), size)
-            whole = [piece for section in sections for piece in cut(section, LARGE_PIECE, compiled.config)]
-            for piece, differs in zip(whole, self._differ(whole), strict=True):
+        total, done = sum(len(section.content) for section in sections), Settled(0, 0)
+        coded = self._send_coded(compiled)
+        for done in self.update(sections, _NOTHING_LOADED):
+            if progress:
+                progress(done.held, total)
+        sent = done.sent + coded
+        if sent or held != compiled.hash:
+            # A board that was switched off meanwhile lost its registers, which came first.
+            registers_held = [section for section in sections if section.region is Region.REGISTERS]
+            for section, differs in zip(registers_held, self._differ(registers_held), strict=True):
                 if differs:
-                    raise BoardError(f"{piece.region.name} of the board does not hold what was written from word "
-                                     f"{piece.address} on: was it switched off meanwhile? Push again; else its memory "
-                                     "is damaged, or another program writes to it")
+                    raise not_held(section)
             self.write(Region.REGISTERS, address_of("NETWORK_LOW"), _network_registers(compiled))
             self._check_network(compiled)
         self._network = compiled
-        return PushResult(compiled.name, compiled.hash, size, total)
+        return PushResult(compiled.name, compiled.hash, sent, total)
 
     def use(self, model: Model) -> None:
         """Says which network the board holds already, instead of `push`; raises as `compiled` does, and further.
@@ -187,6 +187,36 @@ class BoardBase(BoardAccess):
         if self._network is None:
             raise BoardError("no network to run: push one first")
         return self._network
+
+    def update(self, sections: Iterable[Section], first: Section) -> Iterator[Settled]:
+        """Makes the board hold sections; see `nomul.sw.driver.update.MemoryUpdate`."""
+        held = sent = 0
+        for section in sections:
+            for piece in cut(section, LARGE_PIECE, self.config):
+                size = len(piece.content)
+                if any(self._differ([piece])):
+                    for _ in self.send([piece] if sent else [first, piece]):
+                        pass
+                    if any(self._differ([piece])):
+                        raise not_held(piece)
+                    sent += size
+                held += size
+                yield Settled(held, sent)
+
+    def _send_coded(self, compiled: CompiledNetwork) -> int:
+        """Sends all weights coded, if the board decodes them and that saves bytes; how many bytes it took."""
+        if not compiled.config.weight_decoder:
+            return 0
+        weights = [piece for section in network_sections(compiled) if section.region is Region.WEIGHTS
+                   for piece in cut(section, LARGE_PIECE, compiled.config)]
+        different = sum(len(piece.content) for piece, differs in zip(weights, self._differ(weights), strict=True)
+                        if differs)
+        coded = coded_stream(compiled) if different else b""
+        if len(coded) >= different:
+            return 0
+        for _ in self.send([_NOTHING_LOADED, Section(Region.CODED_WEIGHTS, 0, coded)]):
+            pass
+        return len(coded)
 
     def _differ(self, sections: Iterable[Section]) -> Iterator[bool]:
         """Whether the board holds something else than each section says."""

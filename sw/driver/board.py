@@ -6,11 +6,12 @@ from nomul.sw.driver.memory import BoardError
 from nomul.sw.driver.records import BoardInfo, ImageResult, PushResult, RunResult
 from nomul.sw.driver.runs import ImageRuns
 from nomul.sw.driver.transport import Transport
+from nomul.sw.driver.update import MemoryUpdate
 
 __all__ = ["Board", "BoardError", "BoardInfo", "ImageResult", "Progress", "PushResult", "RunResult"]
 
 
-class Board(ImageRuns, BoardBase):
+class Board(MemoryUpdate, ImageRuns, BoardBase):
     """A board at the other end of a link; a context manager that closes the link.
 
     Parameters

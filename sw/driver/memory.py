@@ -98,11 +98,12 @@ class MemoryAccess:
 
     def checksums(self, sections: Iterable[Section]) -> Iterator[int]:
         """CRC-32, found by the board, of what lies where each section should; raises as `read` does."""
-        requests = ([self._checksum_request(section)] for section in sections)
+        requests = ([self.checksum_request(section)] for section in sections)
         for [answer] in self._transport.exchange(requests):
             yield int.from_bytes(answer, "little")
 
-    def _checksum_request(self, section: Section) -> Request:
+    def checksum_request(self, section: Section) -> Request:
+        """The question for the checksum of what lies where a section should."""
         words = len(section.content) // self._word_bytes(section.region)
         return Request(Operation.CHECKSUM, _subject(section.region, section.address) + words.to_bytes(4, "little"))
 

@@ -140,11 +140,12 @@ class Transport:
         [[answer]] = self.exchange([[Request(operation, payload)]])
         return answer
 
-    def exchange(self, groups: Iterable[Sequence[Request]]) -> Iterator[list[bytes]]:
+    def exchange(self, groups: Iterable[Sequence[Request] | None]) -> Iterator[list[bytes]]:
         """Sends groups of requests, several requests at a time, and yields the answers of each group, in order.
 
-        Groups are taken from the iterable as the window allows. Closing the iterator early leaves the requests that
-        are under way without effect on what follows.
+        Groups are taken from the iterable as the window allows. None in place of one, which may come as long as there
+        are answers to wait for, says that what follows depends on the next answer. Closing the iterator early leaves
+        the requests that are under way without effect on what follows.
 
         Raises
         ------
@@ -190,7 +191,8 @@ class Transport:
         self._sequence = (self._sequence + 1) & 0xFF
         return self._sequence
 
-    def _send(self, source: Iterator[Sequence[Request]], waiting: deque[_Group], under_way: deque[_Sent]) -> None:
+    def _send(self, source: Iterator[Sequence[Request] | None], waiting: deque[_Group],
+              under_way: deque[_Sent]) -> None:
         while len(under_way) < self._window:
             group = next((group for group in waiting if group.sent < len(group.requests)), None)
             if group is None:

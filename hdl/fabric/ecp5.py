@@ -105,9 +105,11 @@ class Ecp5(Fabric):
             lows = range(0, width, bits)
             places = self.copies(m, f"{name}_{n}", Cat(address[:within], write_enable & writing),
                                  -(-len(lows) // _LOADS))
-            word = Cat(add_memory(m, f"{name}_{n}_{low}", size, place[:-1], given[low:low + bits], place[-1], place[:-1])
-                       for low, place in ((low, places[low // bits // _LOADS]) for low in lows))
-            words.append(held(m, word, f"{name}_{n}_late"))
+            word = []
+            for k, low in enumerate(lows):
+                place, enable = places[k // _LOADS][:-1], places[k // _LOADS][-1]
+                word.append(add_memory(m, f"{name}_{n}_{low}", size, place, given[low:low + bits], enable, place))
+            words.append(held(m, Cat(word), f"{name}_{n}_late"))
             for stage in range(3):
                 reading = held(m, reading, f"{name}_{n}_chosen{stage}")
             chosen.append(reading)

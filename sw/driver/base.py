@@ -190,6 +190,8 @@ class BoardBase(BoardAccess):
 
     def update(self, sections: Iterable[Section], first: Section) -> Iterator[Settled]:
         """Makes the board hold sections; see `nomul.sw.driver.update.MemoryUpdate`."""
+        if self.config is None:
+            raise BoardError("how long words are depends on the configuration: push a network first")
         held = sent = 0
         for section in sections:
             for piece in cut(section, LARGE_PIECE, self.config):

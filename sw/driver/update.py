@@ -15,6 +15,8 @@ __all__ = ["MemoryUpdate", "Settled", "not_held"]
 #: some 30 bytes on the line, 17 of them towards the board; and while a board finds the answer, which takes it up to ten
 #: clock cycles a byte, its queue must have room for what comes.
 _PIECE = 1 << 10
+#: Questions under way while nothing is known that could be sent instead.
+_AHEAD = 2
 
 
 class Settled(NamedTuple):
@@ -85,15 +87,21 @@ class MemoryUpdate(MemoryAccess):
         def requests() -> Iterator[list[Request] | None]:
             started = False
             while unknown or different or any(asked):
-                if different:
-                    if not started:
-                        yield write(first)
-                        started = True
-                    piece = different.popleft()
-                    for part in self.pieces(piece, frame):
-                        yield write(part)
-                    yield question(piece, True)
-                yield question(unknown.popleft(), False) if unknown else None
+                if not different:
+                    ahead = sum(each is not None for each in asked)
+                    yield question(unknown.popleft(), False) if unknown and ahead < _AHEAD else None
+                    continue
+                if not started:
+                    yield write(first)
+                    started = True
+                # The two questions for each piece keep their distance, as a slow board takes its time to answer.
+                piece = different.popleft()
+                parts = list(self.pieces(piece, frame))
+                for n, part in enumerate(parts):
+                    if unknown and n == len(parts) // 2:
+                        yield question(unknown.popleft(), False)
+                    yield write(part)
+                yield question(piece, True)
 
         for answers in self._transport.exchange(requests()):
             about = asked.popleft()

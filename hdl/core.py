@@ -142,8 +142,15 @@ class Core(wiring.Component):
             packed.i.valid.eq(packer.write_enable), packer.write_ready.eq(packed.i.ready),
             packed.i.payload.address.eq(packer.write_address), packed.i.payload.word.eq(packer.write_data),
         ]
-        with m.If(array.write_enable[-1]):      # of the last lane, which is written with any
-            m.d.comb += [to.eq(array.write_address), given.eq(array.write_data), enable.eq(array.write_enable)]
+        # The array's codes come from many columns; a cycle more is none that a layer takes.
+        codes = Cat(array.write_address, array.write_data, array.write_enable)
+        if late:
+            codes = held(m, codes, "codes")
+        with m.If(codes[-1]):       # of the last lane, which is written with any
+            m.d.comb += [
+                to.eq(codes[:ADDRESS_BITS]), given.eq(codes[ADDRESS_BITS:-config.lanes]),
+                enable.eq(codes[-config.lanes:]),
+            ]
         with m.Elif(vector.write_enable):
             m.d.comb += [to.eq(vector.write_address), given.eq(vector.write_data), enable.eq(-1)]
         with m.Elif(packed.o.valid):

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import ADDRESS_BITS, MULTIPLIER_BITS, RESULT_BITS, Destination
 from nomul.hdl.blocks import BlockCounter
+from nomul.hdl.constants import held
 from nomul.hdl.descriptor import DESCRIPTOR, Layer
 from nomul.hdl.fabric import fabric_of
 from nomul.hdl.requantizer import Requantizer
@@ -93,9 +94,8 @@ class Drain(wiring.Component):
         columns_left = Signal(range(config.columns + 1))
         arrives, arriving = Signal(), Signal()
         m.d.sync += arriving.eq(arrives)
-        taking = fabric.copies(m, "taking", arrives, len(groups))
-        for group, take in zip(groups, taking, strict=True):
-            with m.If(take):
+        for group, arrived in zip(groups, fabric.copies(m, "arrived", arrives, len(groups)), strict=True):
+            with m.If(arrived):
                 for registers, given in ((bias, parameter.bias), (magnitude, parameter.magnitude),
                                          (negative, parameter.negative)):
                     m.d.sync += [registers[column].eq(registers[column + 1] if column + 1 < config.columns else given)
@@ -156,11 +156,19 @@ class Drain(wiring.Component):
         m.d.comb += [constants[name].eq(getattr(layer, name)) for name in constant_names]
         copies = fabric.copies(m, "constants", constants.as_value(), len(groups))
         offers = fabric.copies(m, "offers", sends_next, len(groups))
-        for group, part, copy, offer in zip(groups, parts, copies, offers, strict=True):
+        # Codes are always taken, by a writer that takes a pixel a cycle. Results are when the collector is ready, of
+        # which all groups learn in the next cycle.
+        to_results, collected = held(m, layer.destination == Destination.RESULTS, "to_results"), Signal()
+        takes = ~to_results | (output.valid & self.results.ready & ~collected)
+        m.d.sync += collected.eq(to_results & takes)
+        taking = fabric.copies(m, "takes", takes, len(groups))
+        if config.columns > config.lanes:
+            taking = [Mux(to_results, take, writer.i.ready) for take in taking]
+        for group, part, copy, offer, take in zip(groups, parts, copies, offers, taking, strict=True):
             m.submodules[f"requantizer{group.start}"] = part
             columns = slice(group.start, group.stop)
             m.d.comb += [
-                part.i.valid.eq(offer), part.negative.eq(negative[columns]), part.o.ready.eq(output.ready),
+                part.i.valid.eq(offer), part.negative.eq(negative[columns]), part.o.ready.eq(take),
                 Cat(getattr(part, name) for name in constant_names).eq(copy),
                 self.accumulator_read[columns].eq(((offer & part.i.ready) | reading).replicate(len(group))),
             ]
@@ -170,7 +178,7 @@ class Drain(wiring.Component):
                     part.magnitude[n].eq(magnitude[column]), output.payload[column].eq(part.o.payload[n]),
                 ]
             if not group.start:
-                m.d.comb += [sent.eq(send & part.i.ready), output.valid.eq(part.o.valid)]
+                m.d.comb += [sent.eq(send & part.i.ready), output.valid.eq(part.o.valid), output.ready.eq(take)]
         m.d.comb += written.eq(output.valid & output.ready)
 
         m.d.comb += [
@@ -178,8 +186,8 @@ class Drain(wiring.Component):
             self.write_enable.eq(writer.write_enable), self.write_address.eq(writer.write_address),
             self.write_data.eq(writer.write_data),
         ]
-        with m.If(layer.destination == Destination.RESULTS):
-            m.d.comb += [self.results.valid.eq(output.valid), output.ready.eq(self.results.ready)]
+        with m.If(to_results):
+            m.d.comb += self.results.valid.eq(output.valid & collected)
         with m.Else():
-            m.d.comb += [writer.i.valid.eq(output.valid), output.ready.eq(writer.i.ready)]
+            m.d.comb += writer.i.valid.eq(output.valid)
         return m

@@ -27,8 +27,8 @@ class ReceivedFrame(wiring.Signature):
         A whole and right frame is held; the other outputs are stable.
     header : Out(HEADER)
         Its sequence number, operation and payload length (at most `frame_bytes`).
-    address : In, data : Out(8)
-        Payload byte `data` in the cycle after its `address`.
+    read : In(1), address : In, data : Out(8)
+        Strobe: from the next cycle on, until another one, `data` is the payload's byte at `address`.
     take : In(1)
         Strobe, only while `valid`: the frame is done with.
     """
@@ -36,7 +36,7 @@ class ReceivedFrame(wiring.Signature):
     def __init__(self, config: Config):
         super().__init__({
             "valid": Out(1), "header": Out(HEADER),
-            "address": In(range(config.frame_bytes)), "data": Out(8), "take": In(1),
+            "read": In(1), "address": In(range(config.frame_bytes)), "data": Out(8), "take": In(1),
         })
 
 
@@ -91,7 +91,7 @@ class FrameReceiver(wiring.Component):
             write.addr.eq(count - HEADER_BYTES), write.data.eq(byte),
             self.frame.header.sequence.eq(header.sequence), self.frame.header.operation.eq(header.operation),
             self.frame.header.length.eq(length),
-            read.addr.eq(self.frame.address), self.frame.data.eq(read.data),
+            read.en.eq(self.frame.read), read.addr.eq(self.frame.address), self.frame.data.eq(read.data),
         ]
         with m.If(escaped):
             m.d.comb += byte.eq(Mux(self.i.payload == ESCAPED_END, END, ESCAPE))

@@ -87,19 +87,18 @@ class HostProcessor(wiring.Component):
         due = turn == Mux(weights, bus.run, following)
 
         # The byte at `position` of the payload is always there: the memory is asked for the next one in time. If it is
-        # late in its cycle, there is a register behind it, and what is asked for is a byte further on.
-        late = fabric_of(platform).late_memories
-        position = Signal.like(frame.address)
-        asked = Signal.like(position) if late else position
-        advance, prime, byte = Signal(), Signal(), Signal.like(frame.data)
-        m.d.comb += frame.address.eq(asked + (advance | prime))
-        m.d.sync += asked.eq(frame.address)
-        if late:
-            m.d.sync += position.eq(position + advance)
-            with m.If(advance | prime):
-                m.d.sync += byte.eq(frame.data)
+        # late in its cycle, there is a register behind it, and one of the address in front of it, so that what is asked
+        # for is two bytes further on.
+        position, asked = Signal.like(frame.address), Signal.like(frame.address)
+        opening, opened, advance, byte = Signal(), Signal(), Signal(), Signal.like(frame.data)
+        with m.If(advance):
+            m.d.sync += position.eq(position + 1)
+        if fabric_of(platform).late_memories:
+            m.d.comb += [frame.read.eq(opening | opened | advance), frame.address.eq(asked)]
+            with m.If(frame.read):
+                m.d.sync += [asked.eq(asked + 1), byte.eq(frame.data)]
         else:
-            m.d.comb += byte.eq(frame.data)
+            m.d.comb += [frame.read.eq(1), frame.address.eq(position + advance), byte.eq(frame.data)]
 
         # The answer.
         status = Signal(Status)
@@ -142,6 +141,7 @@ class HostProcessor(wiring.Component):
 
         with m.FSM():
             with m.State("Idle"):
+                m.d.comb += opening.eq(1)
                 m.d.sync += [
                     status.eq(Status.OK), length.eq(1), answering.eq(0), nak.eq(0),
                     position.eq(0), asked.eq(0), index.eq(0), place.eq(0), turn.eq(0), count.eq(0),
@@ -153,31 +153,29 @@ class HostProcessor(wiring.Component):
                 with m.Elif(frame.valid):
                     repeated = answered & (request.sequence == (expected - 1)[:8])
                     with m.If((request.operation == Operation.SYNC) | (request.sequence == expected) | repeated):
-                        m.d.sync += [expected.eq(request.sequence + 1), answered.eq(1)]
+                        m.d.sync += [expected.eq(request.sequence + 1), answered.eq(1), asked.eq(1)]
                         m.next = "Dispatch"
                     with m.Else():
                         m.d.comb += frame.take.eq(1)
                         m.d.sync += nak_due.eq(1)
             with m.State("Dispatch"):
+                m.d.comb += opened.eq(1)
+                m.d.sync += word.eq(config.frame_bytes)     # what SYNC answers
                 with m.Switch(request.operation):
                     with m.Case(Operation.SYNC):
-                        m.d.sync += [word.eq(config.frame_bytes), end.eq(1), count.eq(1), length.eq(3)]
+                        m.d.sync += [end.eq(1), count.eq(1), length.eq(3)]
                         m.next = "Header"
                         with m.If(request.length != 0):
                             refuse(Status.BAD_LENGTH)
                     for operation, needed in _SUBJECT_BYTES.items():
                         with m.Case(operation):
                             m.d.sync += end.eq(needed - 1)
-                            m.next = "Prime" if late else "Subject"
+                            m.next = "Subject"
                             with m.If(request.length < needed if operation in _OPEN else request.length != needed):
                                 refuse(Status.BAD_LENGTH)
                     with m.Default():
                         refuse(Status.BAD_OPERATION)
 
-            if late:
-                with m.State("Prime"):
-                    m.d.comb += prime.eq(1)
-                    m.next = "Subject"
             # What and where: READ, WRITE, CHECKSUM; which run: START, FINISH.
             with m.State("Subject"):
                 with m.Switch(position):

@@ -153,7 +153,7 @@ class _Drain:
         """The cycle in which a pixel's outputs are taken."""
         if not self.to_results:
             return offered + self.words - 1
-        taken = max(offered, self.collected)
+        taken = max(offered, self.collected) + 1    # the collector's answer takes a cycle
         inside = min(self.columns, self.layer["channels"] - group * self.columns)
         self.collected = taken + 1 + min(self.columns, inside + 1)
         return taken

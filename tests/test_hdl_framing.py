@@ -41,6 +41,7 @@ def receive(line, stall=0.0, config=CONFIG):
                 continue
             header, payload = ctx.get(dut.frame.header), bytearray()
             for address in range(header.length):
+                ctx.set(dut.frame.read, 1)
                 ctx.set(dut.frame.address, address)
                 await ctx.tick()
                 payload.append(ctx.get(dut.frame.data))

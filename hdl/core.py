@@ -80,6 +80,10 @@ class Core(wiring.Component):
             if config.weight_stream and region is Region.WEIGHTS:
                 with m.If(ring.write_enable):
                     m.d.comb += [to.eq(ring.write_address), enable.eq(1)]
+            # Small memories lie where large ones leave room.
+            if late and region is not Region.WEIGHTS:
+                to, word, enable = (held(m, value, f"{name}_{what}")
+                                    for value, what in ((to, "place"), (word, "given"), (enable, "written")))
             # Weights are large, and written while the engines rest, if they are not streamed.
             memory = add_memory
             if region is Region.WEIGHTS:

@@ -73,15 +73,17 @@ class Drain(wiring.Component):
         first_pixel, pixel_end = Signal(init=1), Signal()       # pixel_end: for all pixels but a block's first
         last_pixel = Mux(first_pixel, blocks.only_pixel, pixel_end)
         under_way = Signal(range(config.requantizers + 3))      # pixels in the requantizer
+        following, none = Signal.like(under_way), Signal(init=1)    # none are, in the cycle before
         send, sends_next = Signal(), Signal()       # a pixel is offered to the requantizer; in the next cycle
         sent, written = Signal(), Signal()
         m.d.comb += [
             blocks.descriptor.eq(self.descriptor), writer.descriptor.eq(self.descriptor),
+            following.eq(under_way + sent - written),
             self.accumulator_pixel.eq(next_pixel), self.results_group.eq(blocks.group), self.busy.eq(1),
         ]
         m.d.sync += [
             waiting.eq(waiting + self.filled - begin), self.freed.eq(0),
-            under_way.eq(under_way + sent - written), send.eq(sends_next),
+            under_way.eq(following), none.eq(following == 0), send.eq(sends_next),
         ]
 
         # Biases and multipliers of the current group shift in, one column a cycle.
@@ -90,11 +92,12 @@ class Drain(wiring.Component):
         negative = Signal(config.columns)
         parameter = data.View(data.StructLayout({
             "bias": signed(config.accumulator_bits), "magnitude": MULTIPLIER_BITS, "negative": 1,
-        }), self.parameter_data)
+        }), held(m, self.parameter_data, "parameter"))
         columns_left = Signal(range(config.columns + 1))
         arrives, arriving = Signal(), Signal()
         m.d.sync += arriving.eq(arrives)
-        for group, arrived in zip(groups, fabric.copies(m, "arrived", arrives, len(groups)), strict=True):
+        # The last ones are there before the first pixel is sent.
+        for group, arrived in zip(groups, fabric.copies(m, "arrived", arriving, len(groups)), strict=True):
             with m.If(arrived):
                 for registers, given in ((bias, parameter.bias), (magnitude, parameter.magnitude),
                                          (negative, parameter.negative)):
@@ -141,7 +144,7 @@ class Drain(wiring.Component):
                             m.d.comb += blocks.advance.eq(1)
                             m.next = "Wait"
             with m.State("Flush"):
-                with m.If(under_way == 0):
+                with m.If(none):
                     m.d.comb += [blocks.advance.eq(1), writer.next_group.eq(1)]
                     m.d.sync += columns_left.eq(config.columns)
                     m.next = "Parameters"

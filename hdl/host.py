@@ -133,8 +133,12 @@ class HostProcessor(wiring.Component):
             ]
 
         # A word is taken in and given out from its low end; what comes in does so at its last byte.
-        shift = Signal()
-        with m.If(shift):
+        shift, arriving = Signal(), Signal()        # arriving: in the next cycle the word is there that was asked for
+        latch = Signal()
+        m.d.sync += latch.eq(arriving)
+        with m.If(latch):
+            m.d.sync += word.eq(bus.read_data)
+        with m.Elif(shift):
             for n in range(len(word) // 8):
                 above = word[8 * n + 8:8 * n + 16] if 8 * n + 8 < len(word) else 0
                 m.d.sync += word[8 * n:8 * n + 8].eq(Mux(end == n, byte, above))
@@ -302,9 +306,9 @@ class HostProcessor(wiring.Component):
                 m.next = "Wait"
             for state, state_after in read_waits(platform):
                 with m.State(state):
+                    m.d.comb += arriving.eq(state_after == "Latch")
                     m.next = state_after
             with m.State("Latch"):
-                m.d.sync += word.eq(bus.read_data)
                 m.next = "Bytes"
             with m.State("Bytes"):
                 m.d.comb += [payload.payload.eq(word), payload.valid.eq(1), self.absorb.eq(~answering)]

@@ -1,7 +1,7 @@
 """Packs the windows of an input image into activation words, so that the first layer's taps fill the lanes."""
 
 import numpy as np
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,6 +12,7 @@ from nomul.hdl.constants import held
 from nomul.hdl.descriptor import DESCRIPTOR, Layer
 from nomul.hdl.loop import Loop
 from nomul.hdl.memory import plain_memory
+from nomul.hdl.stream import RegisterSlice, Wires
 from nomul.hdl.window import WindowWalker, outside
 
 __all__ = ["InputPacker"]
@@ -70,11 +71,10 @@ class InputPacker(wiring.Component):
 
         received = Signal(range(config.image_bytes + 1))
         restart = self.byte_valid & (self.byte_address == 0)
-        m.d.comb += [
-            write.en.eq(restart | (self.byte_valid & (self.byte_address == received))),
-            write.addr.eq(self.byte_address), write.data.eq(self.byte),
-        ]
-        with m.If(write.en):
+        # Nobody reads a byte before the second cycle after it was counted.
+        taken = restart | (self.byte_valid & (self.byte_address == received))
+        m.d.sync += [write.en.eq(taken), write.addr.eq(self.byte_address), write.data.eq(self.byte)]
+        with m.If(taken):
             m.d.sync += received.eq(self.byte_address + 1)
 
         lane, last_lane = Signal(range(config.lanes)), Signal()
@@ -83,8 +83,13 @@ class InputPacker(wiring.Component):
         tap_address, beyond, window_end, map_end = walk(m, windows, step, restart)
         word_end = window_end | last_lane
 
-        # The tap that is read as soon as its byte is there, and the one whose byte the memory gives.
+        # What follows waits for bytes and for its turn to write; so that walking need not know in time, there is a
+        # slice in between. Then the tap that is read as soon as its byte is there, and the one whose byte the memory
+        # gives.
         tap = data.StructLayout({"outside": 1, "lane": range(config.lanes), "word_end": 1})
+        slice_of = Wires if config.serial_crc else RegisterSlice
+        walked = slice_of(data.StructLayout({"address": windows.address_bits, "tap": tap}))
+        m.submodules.walked = ResetInserter(restart | self.clear)(walked)
         walking, reading, packing, placing = Signal(), Signal(), Signal(), Signal()
         asked, given = Signal(tap), Signal(tap)
         # And the code that goes to its lane: the memory is late in its cycle, and there are many lanes.
@@ -94,16 +99,20 @@ class InputPacker(wiring.Component):
         there = Signal()        # its byte, or it needs none
         go, stall = Signal(), Signal()
         write_address = Signal(address_bits(config))
+        following = walked.o.payload
         m.d.comb += [
             self.write_address.eq(write_address),
             stall.eq(self.write_enable & ~self.write_ready), go.eq((~reading | there) & ~stall & ~self.hold),
-            read.addr.eq(address), read.en.eq(~stall), step.eq(walking & go),
+            read.addr.eq(address), read.en.eq(~stall), step.eq(walking & walked.i.ready), walked.o.ready.eq(go),
+            walked.i.valid.eq(walking), walked.i.payload.address.eq(tap_address),
+            walked.i.payload.tap.outside.eq(beyond), walked.i.payload.tap.lane.eq(lane),
+            walked.i.payload.tap.word_end.eq(word_end),
         ]
         m.d.sync += there.eq(asked.outside | self.flush | (address < received))
         with m.If(go):
             m.d.sync += [
-                there.eq(beyond | self.flush | (tap_address < received)), reading.eq(walking), address.eq(tap_address),
-                asked.outside.eq(beyond), asked.lane.eq(lane), asked.word_end.eq(word_end),
+                there.eq(following.tap.outside | self.flush | (following.address < received)),
+                reading.eq(walked.o.valid), address.eq(following.address), asked.eq(following.tap),
             ]
         with m.If(step):
             m.d.sync += [lane.eq(Mux(word_end, 0, lane + 1)), last_lane.eq(~word_end & (lane == config.lanes - 2))]
@@ -132,7 +141,7 @@ class InputPacker(wiring.Component):
             m.d.sync += [walking.eq(1), there.eq(0)]
         with m.If(self.clear):
             m.d.sync += [walking.eq(0), reading.eq(0), packing.eq(0), placing.eq(0), self.write_enable.eq(0)]
-        m.d.comb += self.busy.eq(walking | reading | packing | placing | self.write_enable)
+        m.d.comb += self.busy.eq(walking | walked.o.valid | reading | packing | placing | self.write_enable)
         return m
 
     def _walk_windows(self, m: Module, windows: Layer, step: Signal, restart: Value) -> tuple[Value, ...]:

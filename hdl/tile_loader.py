@@ -59,8 +59,12 @@ class TileLoader(wiring.Component):
         column, group_start = Signal(range(columns)), Signal.like(self.memory_address)
         tiles = Loop(m, layer.last("tiles"), "tile")
         left = Signal(len(layer.channels))  # channels of this group and those that follow
-        last_column = Signal.like(column)
-        m.d.comb += last_column.eq(Mux(left >= columns, columns - 1, left - 1))
+        last_column = Signal.like(column)   # of this group
+
+        def last_of(left: Value, following: int) -> Value:
+            """The last column of a group that `left` channels are left for, or of the one that follows."""
+            return Mux(left >= columns * (1 + following), columns - 1, (left - 1)[:len(column)])
+
         done = Signal()
 
         # Of a streamed layer's words in the ring, those before the next one.
@@ -105,11 +109,12 @@ class TileLoader(wiring.Component):
             with m.If(tile_end & tiles.end):
                 m.d.sync += [done.eq(blocks.last), before.eq(0)]
             with m.If(group_end):
-                m.d.sync += [group_start.eq(following), left.eq(left - columns)]
+                m.d.sync += [group_start.eq(following), left.eq(left - columns), last_column.eq(last_of(left, 1))]
         with m.If(self.start):
             m.d.comb += blocks.first.eq(1)
             m.d.sync += [
                 self.memory_address.eq(base), group_start.eq(base), before.eq(0), left.eq(layer.channels),
+                last_column.eq(last_of(layer.channels, 0)),
                 column.eq(0), done.eq(0), loading.eq(1), *tiles.first(),
             ]
         return m

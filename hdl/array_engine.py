@@ -9,7 +9,6 @@ from nomul.gen.spec.latency import ACCUMULATOR, LATE
 from nomul.gen.spec.program import ADDRESS_BITS, RESULT_BITS
 from nomul.hdl.accumulator import BlockAccumulator
 from nomul.hdl.array import ProcessingArray
-from nomul.hdl.constants import held
 from nomul.hdl.descriptor import DESCRIPTOR, Layer
 from nomul.hdl.drain import Drain
 from nomul.hdl.fabric import fabric_of
@@ -74,7 +73,8 @@ class ArrayEngine(wiring.Component):
 
         # What goes with activations waits for late memories; elsewhere `filled` comes later instead, so that cycles are
         # the same everywhere. `swap` comes a cycle before the word that it belongs to.
-        late = fabric_of(platform).late_memories
+        fabric = fabric_of(platform)
+        late = fabric.late_memories
         about = data.StructLayout({"valid": 1, "outside": 1, "swap": 1, "tag": issue_tag(config)})
         arrived = Signal(about, name="issued")
         m.d.comb += [arrived[name].eq(getattr(issuer, name)) for name in about.members]
@@ -82,7 +82,8 @@ class ArrayEngine(wiring.Component):
             issued, arrived = arrived, Signal(about, name=f"issued{n}")
             m.d.sync += arrived.eq(issued)
         read, arrived = arrived, Signal(about, name="arrived")
-        taps, pad_code = Signal.like(self.read_data, reset_less=True), held(m, layer.pad_code, "pad_code")
+        taps = Signal.like(self.read_data, reset_less=True)
+        pad_code, = fabric.constants(m, "pad_code", layer.pad_code)
         m.d.sync += arrived.eq(read)
         with m.If(read.valid):
             m.d.sync += [tap.eq(Mux(read.outside, pad_code, code))

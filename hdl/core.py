@@ -63,6 +63,7 @@ class Core(wiring.Component):
         for region in Region:
             m.d.comb += writing[region].eq(bus.write_enable & (bus.region == region))
         read_data = {}
+        engines_read = held(m, sequencer.busy, "engines_read")     # before there are addresses, but of the program
 
         def host_memory(region, bits, depth, engine_address):
             """A memory that the host fills and an engine reads; the host reads it while the engines rest."""
@@ -72,7 +73,7 @@ class Core(wiring.Component):
             m.d.comb += [
                 to.eq(bus.address), word.eq(bus.write_data), enable.eq(writing[region]), start.eq(bus.address),
             ]
-            with m.If(sequencer.busy):
+            with m.If(sequencer.busy if region is Region.PROGRAM else engines_read):
                 m.d.comb += start.eq(engine_address)
             if config.weight_decoder and region is Region.WEIGHTS:
                 with m.If(decoder.write_enable):
@@ -131,9 +132,10 @@ class Core(wiring.Component):
                                    enable, start)
         m.d.comb += [array.read_data.eq(found), vector.read_data.eq(found)]
         read_data[Region.ACTIVATIONS] = found
-        with m.If(array.busy):
+        array_reads, vector_reads = held(m, array.busy, "array_reads"), held(m, vector.busy, "vector_reads")
+        with m.If(array_reads):
             m.d.comb += start.eq(array.read_address)
-        with m.Elif(vector.busy):
+        with m.Elif(vector_reads):
             m.d.comb += start.eq(vector.read_address)
         with m.Else():
             m.d.comb += start.eq(bus.address)
@@ -141,7 +143,7 @@ class Core(wiring.Component):
         # is written one cycle after it is given, which is long before a layer, or the host, reads it.
         slice_of = Wires if config.serial_crc else RegisterSlice
         m.submodules.packed = packed = slice_of(data.StructLayout({"address": ADDRESS_BITS, "word": word}))
-        packing = packer.busy | packed.o.valid
+        packing = held(m, packer.busy | packed.o.valid, "packing")
         m.d.comb += [
             packed.i.valid.eq(packer.write_enable), packer.write_ready.eq(packed.i.ready),
             packed.i.payload.address.eq(packer.write_address), packed.i.payload.word.eq(packer.write_data),

@@ -92,12 +92,13 @@ class Drain(wiring.Component):
         negative = Signal(config.columns)
         parameter = data.View(data.StructLayout({
             "bias": signed(config.accumulator_bits), "magnitude": MULTIPLIER_BITS, "negative": 1,
-        }), held(m, self.parameter_data, "parameter"))
+        }), held(m, self.parameter_data, "parameter") if fabric.late_memories else self.parameter_data)
         columns_left = Signal(range(config.columns + 1))
         arrives, arriving = Signal(), Signal()
         m.d.sync += arriving.eq(arrives)
         # The last ones are there before the first pixel is sent.
-        for group, arrived in zip(groups, fabric.copies(m, "arrived", arriving, len(groups)), strict=True):
+        loads = arriving if fabric.late_memories else arrives
+        for group, arrived in zip(groups, fabric.copies(m, "arrived", loads, len(groups)), strict=True):
             with m.If(arrived):
                 for registers, given in ((bias, parameter.bias), (magnitude, parameter.magnitude),
                                          (negative, parameter.negative)):
@@ -157,7 +158,7 @@ class Drain(wiring.Component):
         constant_names = ("shift", "zero_point", "lower", "upper")
         constants = Signal(data.StructLayout({name: getattr(parts[0], name).shape() for name in constant_names}))
         m.d.comb += [constants[name].eq(getattr(layer, name)) for name in constant_names]
-        copies = fabric.copies(m, "constants", constants.as_value(), len(groups))
+        copies = fabric.constants(m, "constants", constants.as_value(), len(groups))
         offers = fabric.copies(m, "offers", sends_next, len(groups))
         # Codes are always taken, by a writer that takes a pixel a cycle. Results are when the collector is ready, of
         # which all groups learn in the next cycle.

@@ -132,16 +132,11 @@ class HostProcessor(wiring.Component):
                 end.eq(word_bytes(which, config) - 1),
             ]
 
-        # A word is taken in and given out from its low end; what comes in does so at its last byte.
-        shift, arriving = Signal(), Signal()        # arriving: in the next cycle the word is there that was asked for
-        latch = Signal()
+        # `arriving`: in the next cycle the word is there that was asked for. Words are wide, so that is a register.
+        arriving, latch = Signal(), Signal()
         m.d.sync += latch.eq(arriving)
         with m.If(latch):
             m.d.sync += word.eq(bus.read_data)
-        with m.Elif(shift):
-            for n in range(len(word) // 8):
-                above = word[8 * n + 8:8 * n + 16] if 8 * n + 8 < len(word) else 0
-                m.d.sync += word[8 * n:8 * n + 8].eq(Mux(end == n, byte, above))
 
         with m.FSM():
             with m.State("Idle"):
@@ -251,8 +246,8 @@ class HostProcessor(wiring.Component):
 
             # Payload to words.
             with m.State("Collect"):
-                m.d.sync += index.eq(index + 1)
-                m.d.comb += [advance.eq(1), shift.eq(1)]
+                m.d.sync += [word.word_select(index, 8).eq(byte), index.eq(index + 1)]
+                m.d.comb += advance.eq(1)
                 with m.If(last_byte):
                     m.next = "Write"
             with m.State("Write"):
@@ -313,8 +308,7 @@ class HostProcessor(wiring.Component):
             with m.State("Bytes"):
                 m.d.comb += [payload.payload.eq(word), payload.valid.eq(1), self.absorb.eq(~answering)]
                 with m.If(payload.ready):
-                    m.d.comb += shift.eq(1)
-                    m.d.sync += index.eq(index + 1)
+                    m.d.sync += [word.eq(word >> 8), index.eq(index + 1)]
                     with m.If(last_byte):
                         next_word()
                         m.next = "Fetch"

@@ -8,8 +8,8 @@ from amaranth.lib.wiring import In, Out
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import ADDRESS_BITS
 from nomul.gen.spec.widths import address_bits
-from nomul.hdl.constants import held
 from nomul.hdl.descriptor import DESCRIPTOR, Layer
+from nomul.hdl.fabric import fabric_of
 from nomul.hdl.loop import Loop
 from nomul.hdl.memory import plain_memory
 from nomul.hdl.stream import RegisterSlice, Wires
@@ -94,7 +94,7 @@ class InputPacker(wiring.Component):
         asked, given = Signal(tap), Signal(tap)
         # And the code that goes to its lane: the memory is late in its cycle, and there are many lanes.
         placed = Signal(data.StructLayout({"lanes": config.lanes, "word_end": 1, "code": config.activation_bits}))
-        pad_code = held(m, windows.pad_code, "pad_code")
+        pad_code, = fabric_of(platform).constants(m, "pad_code", windows.pad_code)
         address = Signal(windows.address_bits)
         there = Signal()        # its byte, or it needs none
         go, stall = Signal(), Signal()

@@ -113,6 +113,10 @@ class Fabric:
             m.d.sync += register.eq(value)
         return [register] * count
 
+    def constants(self, m: Module, name: str, value: Value, count: int = 1) -> list[Value]:
+        """As `copies`, of what depends on a layer's descriptor alone; no registers where ways are short."""
+        return [value] * count
+
     def large_memory(self, m: Module, name: str, depth: int, write_address: Value, write_data: Value,
                      write_enable: Value, read_address: Value) -> Value:
         """Adds a `two_port_memory` that nobody reads in a cycle in which it is written, or in the one after.

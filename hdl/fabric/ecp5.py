@@ -85,6 +85,10 @@ class Ecp5(Fabric):
             copies.append(copy)
         return copies
 
+    def constants(self, m: Module, name: str, value: Value, count: int = 1) -> list[Value]:
+        """See `Fabric.constants`."""
+        return self.copies(m, name, value, count)
+
     def large_memory(self, m: Module, name: str, depth: int, write_address: Value, write_data: Value,
                      write_enable: Value, read_address: Value) -> Value:
         """See `Fabric.large_memory`.

@@ -12,9 +12,9 @@ from nomul.sw.driver.transport import Request
 __all__ = ["MemoryUpdate", "Settled", "not_held"]
 
 #: Bytes of a piece that is asked about, and written, as one; or those of a frame, if that is longer. A question costs
-#: some 30 bytes on the line, 17 of them towards the board; and while a board finds the answer, which takes it up to ten
-#: clock cycles a byte, its queue must have room for what comes.
-_PIECE = 1 << 10
+#: some 30 bytes on the line, 17 of them towards the board. A board that finds a checksum bit by bit takes ten clock
+#: cycles a byte, in which its queue must have room for what comes: so its pieces are small.
+_PIECE, _SMALL_PIECE = 1 << 12, 1 << 10
 #: Questions under way while nothing is known that could be sent instead.
 _AHEAD = 2
 
@@ -70,7 +70,8 @@ class MemoryUpdate(MemoryAccess):
             If the board does not answer.
         """
         frame = self.room(SUBJECT_BYTES)
-        room = frame * max(1, _PIECE // frame)
+        small = self.config is not None and self.config.serial_crc
+        room = frame * max(1, (_SMALL_PIECE if small else _PIECE) // frame)
         unknown = deque(piece for section in sections for piece in self.pieces(section, room))
         different: deque[Section] = deque()
         asked: deque[tuple[Section, bool] | None] = deque()     # of each request: a question, and whether the second

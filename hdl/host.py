@@ -8,6 +8,7 @@ from nomul.gen.spec.config import Config
 from nomul.gen.spec.frames import ANSWER, RUNS_KEPT, Operation, Status
 from nomul.gen.spec.registers import RESULT_HEADER, RUN_BIT, Region, depth, most_results, word_bytes
 from nomul.hdl.bus import HostBus, read_waits
+from nomul.hdl.constants import held
 from nomul.hdl.fabric import fabric_of
 from nomul.hdl.framing import HEADER, ReceivedFrame
 from nomul.hdl.sums import sum_of
@@ -25,6 +26,7 @@ class HostProcessor(wiring.Component):
 
     Whatever can be wrong with a request is found before anything is written. A write takes one cycle a byte and one
     a word, after one a word to find the length in words (there is no divider); a read one a byte and three a word.
+    Where memories are late, a write takes two a word, a read two a byte and five a word.
     Requests that a run does not allow wait for its end; that needs nobody.
 
     Parameters
@@ -93,7 +95,8 @@ class HostProcessor(wiring.Component):
         opening, opened, advance, byte = Signal(), Signal(), Signal(), Signal.like(frame.data)
         with m.If(advance):
             m.d.sync += position.eq(position + 1)
-        if fabric_of(platform).late_memories:
+        late = fabric_of(platform).late_memories
+        if late:
             m.d.comb += [frame.read.eq(opening | opened | advance), frame.address.eq(asked)]
             with m.If(frame.read):
                 m.d.sync += [asked.eq(asked + 1), byte.eq(frame.data)]
@@ -132,10 +135,19 @@ class HostProcessor(wiring.Component):
                 end.eq(word_bytes(which, config) - 1),
             ]
 
-        # `arriving`: in the next cycle the word is there that was asked for. Words are wide, so that is a register.
-        arriving, latch = Signal(), Signal()
-        m.d.sync += latch.eq(arriving)
-        with m.If(latch):
+        # What becomes of the word: a byte is put in; it moves on to its next byte; the one that was asked for arrives in
+        # the next cycle. Words are wide, so where ways are long, that comes from registers, and states wait for it.
+        put, move, arriving = Signal(), Signal(), Signal()
+        put_now, move_now, place_now, byte_now = put, move, index, byte
+        if late:
+            put_now, move_now, place_now, byte_now = (
+                held(m, value, f"{name}_now")
+                for name, value in (("put", put), ("move", move), ("place", index), ("byte", byte)))
+        with m.If(put_now):
+            m.d.sync += word.word_select(place_now, 8).eq(byte_now)
+        with m.If(move_now):
+            m.d.sync += word.eq(word >> 8)
+        with m.If(held(m, arriving, "arrived")):
             m.d.sync += word.eq(bus.read_data)
 
         with m.FSM():
@@ -246,9 +258,12 @@ class HostProcessor(wiring.Component):
 
             # Payload to words.
             with m.State("Collect"):
-                m.d.sync += [word.word_select(index, 8).eq(byte), index.eq(index + 1)]
-                m.d.comb += advance.eq(1)
+                m.d.sync += index.eq(index + 1)
+                m.d.comb += [advance.eq(1), put.eq(1)]
                 with m.If(last_byte):
+                    m.next = "Put" if late else "Write"
+            if late:
+                with m.State("Put"):
                     m.next = "Write"
             with m.State("Write"):
                 ignored = (image | weights) & ~due
@@ -308,12 +323,18 @@ class HostProcessor(wiring.Component):
             with m.State("Bytes"):
                 m.d.comb += [payload.payload.eq(word), payload.valid.eq(1), self.absorb.eq(~answering)]
                 with m.If(payload.ready):
-                    m.d.sync += [word.eq(word >> 8), index.eq(index + 1)]
+                    m.d.comb += move.eq(1)
+                    m.d.sync += index.eq(index + 1)
+                    if late:
+                        m.next = "Move"
                     with m.If(last_byte):
                         next_word()
                         m.next = "Fetch"
                         with m.If(last_word):
                             m.next = "Next"
+            if late:
+                with m.State("Move"):
+                    m.next = "Bytes"
             with m.State("Next"):
                 m.next = "Done"
                 with m.If(~answering):

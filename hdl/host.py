@@ -135,8 +135,8 @@ class HostProcessor(wiring.Component):
                 end.eq(word_bytes(which, config) - 1),
             ]
 
-        # What becomes of the word: a byte is put in; it moves on to its next byte; the one that was asked for arrives in
-        # the next cycle. Words are wide, so where ways are long, that comes from registers, and states wait for it.
+        # What becomes of the word: a byte is put in; it moves on to its next byte; the one that was asked for arrives
+        # in the next cycle. Words are wide, so where ways are long, that comes from registers, and states wait for it.
         put, move, arriving = Signal(), Signal(), Signal()
         put_now, move_now, place_now, byte_now = put, move, index, byte
         if late:

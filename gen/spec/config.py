@@ -92,7 +92,7 @@ class Config:
     block_pixels : int
         Output pixels for which a weight tile stays in the array, at most; the compiler chooses for each layer.
     requantizers : int
-        Rows of serial requantizers (each row has one per column) that share the drain.
+        Rows of serial multipliers (each row has one per column) that take turns in the drain.
     program_layers : int
         Layer descriptors that the program memory holds.
     weight_words : int

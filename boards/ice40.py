@@ -93,9 +93,9 @@ class Ice40Board(OpenBoard):
             m.d.start += timer.eq(timer + 1)
 
     def place(self, top: str) -> tuple[str, ...]:
-        """See `OpenBoard.place`. The default router goes in circles where the chip is nearly full."""
-        return (CHIPS[self.chip][3], "--package", self.platform.package.lower(), "--router", "router2",
-                "--pcf", f"{top}.pcf", "--asc", f"{top}.asc")
+        """See `OpenBoard.place`."""
+        return (CHIPS[self.chip][3], "--package", self.platform.package.lower(), "--pcf", f"{top}.pcf",
+                "--asc", f"{top}.asc")
 
     def pack(self, top: str) -> Step:
         """See `OpenBoard.pack`."""

@@ -175,16 +175,16 @@ def test_virtual_board_whose_cable_comes_off_ends_and_says_so(network):
 
 @pytest.mark.cosim
 def test_interrupted_push_ends_with_130_and_the_next_one_goes_on(network, tmp_path, monkeypatch, capsys):
-    sent = Board.send
+    updated = Board.update
 
-    def interrupted(board, sections):
-        for count, done in enumerate(sent(board, sections)):
+    def interrupted(board, sections, first):
+        for count, done in enumerate(updated(board, sections, first)):
             yield done
             if count == 2:
                 raise KeyboardInterrupt
 
     with VirtualBoard(load_config("tiny")) as virtual:
-        monkeypatch.setattr(Board, "send", interrupted)
+        monkeypatch.setattr(Board, "update", interrupted)
         assert main(["push", str(network), "--port", virtual.port]) == 130
         monkeypatch.undo()
         assert succeeds(capsys, "info", "--port", virtual.port, "--json", tmp_path / "i.json")

@@ -143,7 +143,7 @@ class Core(wiring.Component):
         # is written one cycle after it is given, which is long before a layer, or the host, reads it.
         slice_of = Wires if config.serial_crc else RegisterSlice
         m.submodules.packed = packed = slice_of(data.StructLayout({"address": ADDRESS_BITS, "word": word}))
-        packing = held(m, packer.busy | packed.o.valid, "packing")
+        packing = held(m, packer.byte_valid | packer.busy | packed.o.valid, "packing")
         m.d.comb += [
             packed.i.valid.eq(packer.write_enable), packer.write_ready.eq(packed.i.ready),
             packed.i.payload.address.eq(packer.write_address), packed.i.payload.word.eq(packer.write_data),

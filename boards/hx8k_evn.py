@@ -17,5 +17,4 @@ class Hx8kEvn(Ice40Board):
     baud = 3_000_000
     link = "serial line over USB (FTDI, second port)"
     preset = "hx8k"
-    router = "router2"
     programming = "openFPGALoader --board ice40_generic TOP.bin"

@@ -17,5 +17,4 @@ class IceBreaker(Ice40Board):
     baud = 3_000_000
     link = "serial line over USB (FTDI, second port)"
     preset = "icebreaker"
-    seed = 2
     programming = "openFPGALoader --board ice40_generic TOP.bin"

@@ -25,17 +25,11 @@ class OpenBoard(Board):
         The board's pins, as a platform of Amaranth.
     synthesis_options : tuple of str
         For the family's synthesis command.
-    router : str, optional
-        Of nextpnr, instead of its default: "router2" is faster, but does not get through a chip that is nearly full.
-    seed : int
-        Of nextpnr; another one where its router does not get through the preset with the first.
     """
 
     platform: type[TemplatedPlatform]
     platform_options: Mapping[str, Any] = {}
     synthesis_options: tuple[str, ...] = ()
-    router: str | None = None
-    seed = 1
 
     def clock(self, m: Module, platform: TemplatedPlatform) -> None:
         """Makes the domain ``sync`` of `clock_hz`; by default, Amaranth makes it of the board's oscillator."""
@@ -45,7 +39,7 @@ class OpenBoard(Board):
 
     @abstractmethod
     def place(self, top: str) -> tuple[str, ...]:
-        """Arguments of nextpnr, but for netlist, report, router and seed."""
+        """Arguments of nextpnr, but for netlist, report and seed."""
 
     @abstractmethod
     def pack(self, top: str) -> Step:
@@ -83,8 +77,7 @@ class OpenBoard(Board):
         return [
             Step("yosys", ("-q", "-s", f"{top}.ys"), (f"{top}.json",)),
             Step(self.family.place, (*self.place(top), "--json", f"{top}.json", "--report", report,
-                                     "--timing-allow-fail", "--seed", str(self.seed),
-                                     *(("--router", self.router) if self.router else ())), (*written, report)),
+                                     "--timing-allow-fail", "--seed", "1"), (*written, report)),
             pack,
         ]
 

@@ -96,7 +96,6 @@ def test_pins_of_the_hx8k_board(tmp_path):
     assert len([line for line in lines if line.startswith("set_io")]) == 3
     script = (tmp_path / "build_soc.sh").read_text()
     assert '"$NEXTPNR_ICE40" --hx8k --package ct256 --pcf soc.pcf --asc soc.asc --json soc.json' in script
-    assert "--router router2" in script
     assert '"$ICEPACK" soc.asc soc.bin' in script
 
 

@@ -12,8 +12,9 @@ from nomul import boards
 from nomul.boards import find_board
 from nomul.boards.base import Step
 from nomul.gen.cli import main
+from nomul.gen.synth import build as build_module
 from nomul.gen.synth.build import BuildError, build
-from nomul.gen.synth.tools import ToolError
+from nomul.gen.synth.tools import CirclesError, ToolError
 
 VERILOG = """
 module blink(input clk, output led);
@@ -97,6 +98,27 @@ def test_a_tool_that_fails_is_named_with_its_log(cache):
     files = Blinker().files() | {"blink.v": "module blink(input clk, output led); assign led = nothing(;"}
     with pytest.raises(ToolError, match=r"yosys failed: .*syntax error.*; see .*yosys\.log"):
         build(Blinker(), "blink", files, cache=cache)
+
+
+def test_a_router_that_goes_in_circles_gets_another_seed(tmp_path, monkeypatch):
+    run_tool, seeds, told = build_module.run_tool, [], []
+
+    def routed(tool, arguments, *others, **options):
+        if tool == "nextpnr-ecp5":
+            seeds.append(arguments[arguments.index("--seed") + 1])
+            if len(seeds) < 3 or endless:
+                raise CirclesError("in circles")
+        return run_tool(tool, arguments, *others, **options)
+
+    monkeypatch.setattr(build_module, "run_tool", routed)
+    endless = False
+    assert build(Blinker(), "blink", Blinker().files(), cache=tmp_path, progress=told.append).fmax_mhz > 25
+    assert seeds == ["1", "2", "3"]
+    assert "nextpnr-ecp5: its router goes in circles; once more, with seed 3" in told
+    endless = True
+    with pytest.raises(CirclesError):
+        build(Blinker(mhz=24.0), "blink", Blinker(mhz=24.0).files(), cache=tmp_path)
+    assert len(seeds) == 3 + 8
 
 
 def test_on_the_command_line(cache, tmp_path, monkeypatch, capsys):

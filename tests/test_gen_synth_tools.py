@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nomul.gen.synth import tools
-from nomul.gen.synth.tools import ToolError, run_tool, tool_version, tool_versions
+from nomul.gen.synth.tools import CirclesError, ToolError, run_tool, tool_version, tool_versions
 
 
 @pytest.fixture
@@ -53,6 +53,17 @@ def test_tool_that_fails_without_an_error_is_reported_with_its_last_line(program
 def test_tool_that_fails_silently_still_gets_a_message(program, tmp_path):
     program("sys.exit(3)")
     fails(tmp_path, r"yosys failed: no message; see .*")
+
+
+def test_router_that_goes_in_circles_is_stopped_and_one_that_gets_on_is_not(program, tmp_path):
+    # Lines of nextpnr-ice40 0.11.1, which went on for hours, and of a router that is slow, but gets on.
+    line = "Info:    {n}000 |   {n}000       8917 | ? |      9658|  0.08  6.29|"
+    program(f"for n in range(10**9): print(f'{line.replace('?', '1000     0')}')")
+    with pytest.raises(CirclesError, match=f"yosys routes in circles: .*see {tmp_path}/yosys.log"):
+        run_tool("yosys", [], tmp_path, ["netlist.json"], log="yosys.log")
+    program(f"for n in range(300): print(f'{line.replace('?', ' 999     1')}')\n"
+            "pathlib.Path('netlist.json').write_text('{}')")
+    assert run_tool("yosys", [], tmp_path, ["netlist.json"], log="yosys.log").count("Info") == 300
 
 
 def test_tool_that_is_killed_is_reported_with_the_signal(program, tmp_path):

@@ -9,11 +9,13 @@ from typing import Any, Protocol
 from nomul.gen.synth.cache import cache_folder, kept
 from nomul.gen.synth.family import Family
 from nomul.gen.synth.paths import slowest_path
-from nomul.gen.synth.tools import Progress, ToolError, run_tool, tool_version
+from nomul.gen.synth.tools import CirclesError, Progress, ToolError, run_tool, tool_version
 from nomul.gen.synth.utilization import count_netlist, overfull, reported, too_much
 
 __all__ = ["Build", "BuildError", "build"]
 
+#: Seeds of the placer that are tried.
+_TRIES = 8
 #: What a tool does, for people who wait for it.
 _WHAT = {"yosys": "synthesis", "nextpnr": "place and route, which takes minutes"}
 
@@ -108,7 +110,7 @@ def build(board: Design, top: str, files: Mapping[str, str], *, cache: Path | No
                 progress(f"{step.tool}: {_WHAT.get(step.tool.partition('-')[0], 'bitstream')}")
             log = f"{step.tool}.log"
             try:
-                run_tool(step.tool, step.arguments, folder, step.outputs, log=log, progress=progress)
+                _run(step, folder, log, progress)
             except ToolError:
                 if step.tool == board.family.place and (folder / log).exists():
                     _refuse(board, overfull((folder / log).read_text(encoding="utf-8"), board.family), folder)
@@ -131,6 +133,22 @@ def build(board: Design, top: str, files: Mapping[str, str], *, cache: Path | No
                          f"configuration; logs are in {folder}")
     return Build(board.name, top, reported(report, board.family, counted, board.resources), path.fmax_mhz, constraint,
                  path.steps, path.modules, folder / steps[-1].outputs[0])
+
+
+def _run(step: Any, folder: Path, log: str, progress: Progress | None) -> None:
+    """Runs a tool; a router that goes in circles, again with the seeds that follow."""
+    arguments = list(step.arguments)
+    for tries in range(1, _TRIES + 1):
+        try:
+            run_tool(step.tool, arguments, folder, step.outputs, log=log, progress=progress)
+            return
+        except CirclesError:
+            if tries == _TRIES:
+                raise
+            seed = arguments.index("--seed") + 1
+            arguments[seed] = str(int(arguments[seed]) + 1)
+            if progress:
+                progress(f"{step.tool}: its router goes in circles; once more, with seed {arguments[seed]}")
 
 
 def _refuse(board: Design, excess: str | None, folder: Path) -> None:

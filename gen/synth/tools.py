@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nomul.gen.spec.errors import NomulError
 
-__all__ = ["Progress", "ToolError", "run_tool", "tool_version", "tool_versions"]
+__all__ = ["CirclesError", "Progress", "ToolError", "run_tool", "tool_version", "tool_versions"]
 
 #: Told, in one line, what takes long.
 Progress = Callable[[str], None]
@@ -34,12 +34,19 @@ _TOOLS = {
 #: Lines of nextpnr's log with which its long stages begin, and what is told of them.
 _STAGES = {"Info: Creating initial": "placement", "Info: Running simulated annealing": "refined placement",
            "Info: Routing..": "routing", "Info: Setting up routing": "routing", "Info: Running router2": "routing"}
+#: A line of nextpnr's router1, which tells of a thousand connections each: all of them took the place of others. So
+#: many of these lines, one after the other, and it will not come to an end.
+_IN_CIRCLES, _ROUNDS = re.compile(r"Info: +\d+ \| +\d+ +\d+ \| +1000 +0 \|"), 100
 _REMEDY = "run: pip install 'nomul[synth]'"
 _ERROR = re.compile(r"\bERROR\b|\berror:")
 
 
 class ToolError(NomulError):
     """A tool that is missing, that failed, or that did not write what it should."""
+
+
+class CirclesError(ToolError):
+    """A router that goes in circles: with another seed it may come to an end."""
 
 
 def _environment() -> dict[str, str]:
@@ -117,6 +124,8 @@ def run_tool(tool: str, arguments: Sequence[str], folder: Path, outputs: Sequenc
     ------
     ToolError
         If the tool is not installed, fails, or leaves out a file or leaves it empty. The message names the log.
+    CirclesError
+        If the tool is a router that goes in circles.
     """
     environment = _environment()
     program = shutil.which(_TOOLS[tool][0], path=environment["PATH"])
@@ -124,7 +133,7 @@ def run_tool(tool: str, arguments: Sequence[str], folder: Path, outputs: Sequenc
         raise ToolError(f"{tool} is not installed (there is no program {_TOOLS[tool][0]!r}); {_REMEDY}")
     for name in outputs:
         (folder / name).unlink(missing_ok=True)
-    record, told = folder / log, set()
+    record, told, rounds = folder / log, set(), 0
     with (record.open("w", encoding="utf-8", buffering=1) as file,
           subprocess.Popen([program, *arguments], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
@@ -133,6 +142,9 @@ def run_tool(tool: str, arguments: Sequence[str], folder: Path, outputs: Sequenc
         try:
             for line in process.stdout:
                 file.write(line)
+                rounds = rounds + 1 if _IN_CIRCLES.match(line) else 0
+                if rounds == _ROUNDS:
+                    raise CirclesError(f"{tool} routes in circles: take a smaller configuration; see {record}")
                 if progress is not None and line.startswith("Preparing to run"):
                     progress(f"{tool} runs here for the first time and is translated for this machine; "
                              "this takes a minute or more, once")

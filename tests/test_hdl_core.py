@@ -6,7 +6,7 @@ import pytest
 from nomul.cosim.random_network import random_network
 from nomul.gen.spec.operators import Operator, encode, fold
 from nomul.gen.spec.program import ADDRESS_BITS, Opcode, pack
-from nomul.gen.spec.registers import Region, address_of
+from nomul.gen.spec.registers import Region, address_of, input_registers
 from nomul.hdl.bus import read_waits
 from nomul.hdl.core import Core
 from nomul.hdl.fabric import Fabric
@@ -252,3 +252,30 @@ def test_every_layer_takes_the_cycles_that_are_predicted(shape):
     assert len(found) >= 2
     assert found == [[layer.total, layer.busy, layer.weights, layer.accumulators, layer.drain]
                      for layer in predict(compiled)[:-1]]
+
+
+@pytest.mark.parametrize("gap", [0, 1, 2])
+def test_a_run_waits_until_even_an_image_of_one_byte_is_packed(gap):
+    config = small_config()
+    dut, seen = Core(config), []
+    ones = dict.fromkeys(("kernel_height", "kernel_width", "stride_y", "stride_x", "input_height", "input_width",
+                          "tap_step", "tap_row_step", "pixel_step", "row_step", "output_width", "output_pixels",
+                          "groups", "output_pixel_step", "output_row_step"), 1)
+    copy = pack(opcode=Opcode.VECTOR, upper=255, output_base=5, **ones)
+
+    async def bench(ctx):
+        host = Host(ctx, dut.bus)
+        windows = ones | dict.fromkeys(("padding_top", "padding_left", "pad_code", "input_base"), 0)
+        for register, value in input_registers(windows | {"channel_words": 1}).items():
+            await host.write(Region.REGISTERS, address_of(register), value)
+        await host.write(Region.REGISTERS, address_of("NETWORK_LOW"), 1)
+        await host.write(Region.PROGRAM, 0, *copy, *pack(opcode=Opcode.END))
+        for code in (77, 88):
+            await host.write(Region.INPUT, 0, code)
+            for _ in range(gap):
+                await ctx.tick()
+            await host.start()
+            seen.append(await host.read(Region.ACTIVATIONS, 5) & 0xFF)
+
+    simulate(dut, bench)
+    assert seen == [77, 88]

@@ -7,6 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
+from nomul.gen.spec.latency import ACCUMULATOR
 from nomul.hdl.fabric import fabric_of
 from nomul.hdl.memory import plain_memory
 
@@ -48,7 +49,7 @@ class BlockAccumulator(wiring.Component):
         Clock cycles after `i_valid` in which a drain may first read the result.
     """
 
-    latency = 4
+    latency = 1 + ACCUMULATOR + 2       # the sums come, the drain is told, and reads
 
     def __init__(self, config: Config, sum_shape: ShapeLike):
         self._config = config

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
-from nomul.gen.spec.latency import REQUANTIZER
+from nomul.gen.spec.latency import MULTIPLIER
 from nomul.gen.spec.program import MULTIPLIER_BITS, RESULT_BITS
 from nomul.hdl.fabric import Operand, fabric_of
 from nomul.hdl.serial_multiplier import SerialMultiplier, products
@@ -72,7 +72,7 @@ class Requantizer(wiring.Component):
     @staticmethod
     def latency(shift: int) -> int:
         """Clock cycles from the transfer at `i` to `o.valid`."""
-        return shift + REQUANTIZER
+        return shift + MULTIPLIER + 2       # and two registers
 
     def elaborate(self, platform):
         m = Module()

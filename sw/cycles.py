@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 
 from nomul.gen.spec.config import Config
-from nomul.gen.spec.latency import ACCUMULATOR, ISSUE, array_latency, vector_latency
+from nomul.gen.spec.latency import ACCUMULATOR, ISSUE, MULTIPLIER, array_latency, vector_latency
 from nomul.gen.spec.program import DESCRIPTOR_WORDS, Destination, Mode, Opcode, used_columns
 from nomul.sw.compiled import CompiledNetwork
 
@@ -141,7 +141,7 @@ class _Drain:
             row = self.pixels % len(self.rows)
             self.pixels += 1
             send = max(send + 1, self.rows[row])
-            rounded = max(send + self.layer["shift"] + 1, self.clamped)
+            rounded = max(send + self.layer["shift"] + MULTIPLIER, self.clamped)
             self.rows[row] = rounded + 1
             self.clamped = max(rounded + 1, self.written)
             self.written = self._write(self.clamped + 1, group)

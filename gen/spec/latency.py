@@ -2,7 +2,7 @@
 
 from nomul.gen.spec.config import Config
 
-__all__ = ["ACCUMULATOR", "ISSUE", "LATE", "REQUANTIZER", "array_latency", "column_latency", "tree_latency",
+__all__ = ["ACCUMULATOR", "ISSUE", "LATE", "MULTIPLIER", "array_latency", "column_latency", "tree_latency",
            "vector_latency"]
 
 #: Registers in front of large memories and behind them, where these are late; elsewhere cycles are waited instead, so
@@ -13,8 +13,8 @@ LATE = 2
 ISSUE = 3 + LATE
 #: From a block's last sum until the drain is told of it, which reads two cycles later.
 ACCUMULATOR = 1
-#: Of a serial requantization, besides a cycle for every bit of the shift.
-REQUANTIZER = 3
+#: From a pixel's entry into a row of serial multipliers to its products, besides a cycle for every bit of the shift.
+MULTIPLIER = 1
 
 
 def tree_latency(count: int, levels_per_register: int) -> int:

@@ -77,7 +77,7 @@ class BoardBase(BoardAccess):
         model : Model
             The network; is compiled for the board's configuration if it is not yet.
         progress : function of (bytes done, bytes in all), optional
-            Called as bytes are written.
+            Called with the bytes that the board is known to hold, as they become more.
 
         Returns
         -------
@@ -99,7 +99,7 @@ class BoardBase(BoardAccess):
             self._unload()
         sections = network_sections(compiled)
         total, done = sum(len(section.content) for section in sections), Settled(0, 0)
-        coded = self._send_coded(compiled)
+        coded = self._send_coded(compiled, sections)
         for done in self.update(sections, _NOTHING_LOADED):
             if progress:
                 progress(done.held, total)
@@ -205,11 +205,11 @@ class BoardBase(BoardAccess):
                 held += size
                 yield Settled(held, sent)
 
-    def _send_coded(self, compiled: CompiledNetwork) -> int:
+    def _send_coded(self, compiled: CompiledNetwork, sections: Iterable[Section]) -> int:
         """Sends all weights coded, if the board decodes them and that saves bytes; how many bytes it took."""
         if not compiled.config.weight_decoder:
             return 0
-        weights = [piece for section in network_sections(compiled) if section.region is Region.WEIGHTS
+        weights = [piece for section in sections if section.region is Region.WEIGHTS
                    for piece in cut(section, LARGE_PIECE, compiled.config)]
         different = sum(len(piece.content) for piece, differs in zip(weights, self._differ(weights), strict=True)
                         if differs)

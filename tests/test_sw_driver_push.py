@@ -263,7 +263,7 @@ def test_half_of_a_network_is_not_sent_again():
     with pytest.raises(LinkError, match="cut"):
         Board(CutLink(model, total * 2 // 3)).push(network)
     result = Board(model).push(network)
-    assert 0 < result.sent < result.total // 2
+    assert 0 < result.sent < result.total * 2 // 5
 
 
 def test_run_that_is_interrupted_leaves_a_board_that_runs():

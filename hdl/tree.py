@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Module, Value
 
 from nomul.gen.spec.latency import tree_latency
+from nomul.hdl.constants import held
 from nomul.hdl.fabric import Fabric, Operand
 
 __all__ = ["add_tree"]
@@ -39,7 +40,8 @@ def add_tree(m: Module, fabric: Fabric, operands: Sequence[Operand], levels_per_
         if len(terms) > 1:
             terms = _level(m, fabric, f"{name}_level{level}", terms)
         if registers and level % levels_per_register == 0 and register < registers:
-            terms = [(Operand(_held(m, term.resolve(), f"{name}_level{level}_held{n}", enables[register])), largest)
+            # Nothing looks at a sum that no valid operand went into.
+            terms = [(Operand(held(m, term.resolve(), f"{name}_level{level}_held{n}", enables[register])), largest)
                      for n, (term, largest) in enumerate(terms)]
             register += 1
     return terms[0][0].resolve()
@@ -56,11 +58,3 @@ def _level(m: Module, fabric: Fabric, name: str, terms: list[tuple[Operand, int]
         operands = [[operand for operand, _ in groups[n]] for n in chosen]
         sums |= dict(zip(chosen, fabric.add(m, f"{name}_w{width}", operands, width), strict=True))
     return [(Operand(sums[n]) if n in sums else groups[n][0][0], largest[n]) for n in range(len(groups))]
-
-
-def _held(m: Module, value: Value, name: str, enable: Value) -> Signal:
-    # No reset: nothing looks at a sum that no valid operand went into.
-    held = Signal(len(value), name=name, reset_less=True)
-    with m.If(enable):
-        m.d.sync += held.eq(value)
-    return held

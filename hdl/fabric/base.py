@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from amaranth.hdl import Const, Module, Signal, Value
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data
 
 from nomul.hdl.constants import held
@@ -108,10 +108,7 @@ class Fabric:
         list of Value
             The registers, which have no reset.
         """
-        register = Signal(len(value), name=name, reset_less=True)
-        with m.If(Const(1) if enable is None else enable):
-            m.d.sync += register.eq(value)
-        return [register] * count
+        return [held(m, value, name, enable)] * count
 
     def constants(self, m: Module, name: str, value: Value, count: int = 1) -> list[Value]:
         """As `copies`, of what depends on a layer's descriptor alone; no registers where ways are short."""

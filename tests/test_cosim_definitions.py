@@ -1,6 +1,5 @@
 # amaranth: UnusedElaboratable=no
 import pytest
-from amaranth.hdl import Const
 
 from nomul.cosim import definitions
 from nomul.cosim.definitions import SubArrayClaim
@@ -81,7 +80,7 @@ def test_a_wrong_leaf_is_found(tmp_path, monkeypatch):
 
 
 def test_a_register_that_does_not_hold_is_found(tmp_path, monkeypatch):
-    monkeypatch.setattr(tree, "_held", lambda m, value, name, enable, held=tree._held: held(m, value, name, Const(1)))
+    monkeypatch.setattr(tree, "held", lambda m, value, name, enable, held=tree.held: held(m, value, name))
     claim = small_claim("sign")
     with pytest.raises(RefutedError):
         prove(fabric_verilog(SideBySide({"claim": claim}), "proof", "generic"), "proof", claim.latency, folder=tmp_path)

@@ -40,7 +40,7 @@ class ResultCollector(wiring.Component):
     busy : Out(1)
         Storing; from the cycle after a transfer or `finish`.
     top : Out(12)
-        Index of the largest result since `clear`.
+        Index of the largest result since `clear`; of the last word stored a cycle after `busy` has ended.
     read_run : In(2), read_address : In(13), read_data : Out(16)
         Result words of one of the last runs, data one cycle after the address.
     """
@@ -72,8 +72,7 @@ class ResultCollector(wiring.Component):
         channel = Cat(column, group)
         inside = channel < count
 
-        best = Signal(signed(RESULT_BITS))
-        storing, finishing, found = Signal(), Signal(), Signal()
+        storing, finishing = Signal(), Signal()
         header = Signal(range(RESULT_HEADER))
         m.d.comb += [self.i.ready.eq(~self.busy), self.busy.eq(storing | finishing)]
         with m.If(self.i.valid & self.i.ready):
@@ -84,8 +83,6 @@ class ResultCollector(wiring.Component):
             m.d.sync += [column.eq(column + 1), values.as_value().eq(values.as_value()[RESULT_BITS:])]
             with m.If(~inside | (column == columns - 1)):
                 m.d.sync += storing.eq(0)
-            with m.If(inside & (~found | (values[0] > best))):
-                m.d.sync += [found.eq(1), best.eq(values[0]), self.top.eq(channel)]
         with m.Elif(finishing):
             m.d.comb += [
                 word.eq(header), write.en.eq(1),
@@ -96,6 +93,14 @@ class ResultCollector(wiring.Component):
                 m.d.sync += [header.eq(0), finishing.eq(0)]
         with m.If(self.finish):
             m.d.sync += finishing.eq(1)
+
+        # The comparison comes a cycle after the word: `top` is written in the last of the cycles of `finishing`.
+        compare, found = Signal(), Signal()
+        best, value = Signal(signed(RESULT_BITS)), Signal(signed(RESULT_BITS), reset_less=True)
+        where = Signal.like(self.top, reset_less=True)
+        m.d.sync += [compare.eq(storing & inside), value.eq(values[0]), where.eq(channel)]
+        with m.If(compare & (~found | (value > best))):
+            m.d.sync += [found.eq(1), best.eq(value), self.top.eq(where)]
         with m.If(self.clear):
             m.d.sync += [found.eq(0), self.top.eq(0), run.eq(self.run)]
         return m

@@ -33,8 +33,8 @@ class ArrayEngine(wiring.Component):
     start : In(1), busy : Out(1)
         Strobe; high from the next cycle until the last output has been handed over.
     weight_*, parameter_*, read_* : addresses out, data in
-        Weight, parameter and activation memory; data one cycle after the address; weights and activations three
-        where memories are late.
+        Weight, parameter and activation memory; data one cycle after the address; weights and activations `LATE`
+        cycles later where memories are late.
     write_enable : Out(lanes), write_address : Out(20), write_data : Out(lanes × A)
         Activation memory; one enable per lane.
     results : Out(stream of columns × signed(17)), results_group : Out(10)
@@ -117,7 +117,7 @@ class ArrayEngine(wiring.Component):
         for bank in range(2):
             with m.If(issuer.bank_take & (issuer.bank == bank)):
                 m.d.sync += bank_busy[bank].eq(1)
-            with m.Elif(drain.freed & (drain.bank != bank)):
+            with m.Elif(drain.freed & (drain.bank == bank)):
                 m.d.sync += bank_busy[bank].eq(0)
         filled = array.o_valid & array.o_tag.last
         for _ in range(1 + ACCUMULATOR + (0 if late else LATE)):

@@ -8,6 +8,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, connect
 
 from nomul.gen.spec.config import Config
+from nomul.gen.spec.latency import LATE
 from nomul.gen.spec.program import ADDRESS_BITS, DESCRIPTOR_WORDS
 from nomul.gen.spec.registers import INPUT_FIELDS, RUN_BIT, Region
 from nomul.hdl.activity import ActivityCounters
@@ -63,6 +64,7 @@ class Core(wiring.Component):
         for region in Region:
             m.d.comb += writing[region].eq(bus.write_enable & (bus.region == region))
         read_data = {}
+        registers_of = {Region.WEIGHTS: LATE, Region.ACTIVATIONS: LATE}     # where memories are late
         engines_read = held(m, sequencer.busy, "engines_read")     # before there are addresses, but of the program
 
         def host_memory(region, bits, depth, engine_address):
@@ -70,8 +72,11 @@ class Core(wiring.Component):
             name = region.name.lower()
             to, start = Signal(range(depth), name=f"{name}_to"), Signal(range(depth), name=f"{name}_from")
             word, enable = Signal(bits, name=f"{name}_word"), Signal(name=f"{name}_write")
+            # Small memories lie where large ones leave room, far away from what they belong to.
+            far = late and region is not Region.WEIGHTS
             m.d.comb += [
-                to.eq(bus.address), word.eq(bus.write_data), enable.eq(writing[region]), start.eq(bus.address),
+                to.eq(bus.address), word.eq(bus.write_data), enable.eq(writing[region]),
+                start.eq(held(m, bus.address, f"{name}_asked") if far else bus.address),
             ]
             with m.If(sequencer.busy if region is Region.PROGRAM else engines_read):
                 m.d.comb += start.eq(engine_address)
@@ -81,8 +86,8 @@ class Core(wiring.Component):
             if config.weight_stream and region is Region.WEIGHTS:
                 with m.If(ring.write_enable):
                     m.d.comb += [to.eq(ring.write_address), enable.eq(1)]
-            # Small memories lie where large ones leave room.
-            if late and region is not Region.WEIGHTS:
+            if far:
+                registers_of[region] = 1
                 to, word, enable = (held(m, value, f"{name}_{what}")
                                     for value, what in ((to, "place"), (word, "given"), (enable, "written")))
             # Weights are large, and written while the engines rest, if they are not streamed.
@@ -232,9 +237,10 @@ class Core(wiring.Component):
             asked = Signal(name=f"read_{name}")
             m.d.sync += asked.eq(bus.region == each)
             if late:
-                asked = held(m, held(m, asked, f"ask_{name}"), f"choose_{name}")
-                if each not in (Region.WEIGHTS, Region.ACTIVATIONS):
-                    value = held(m, held(m, value, f"{name}_found"), f"{name}_read")
+                for n in range(LATE):
+                    asked = held(m, asked, f"choose_{name}{n}")
+                for n in range(LATE - registers_of.get(each, 0)):
+                    value = held(m, value, f"{name}_found{n}")
             chosen.append(Mux(asked, value, 0))
         m.d.sync += bus.read_data.eq(reduce(or_, chosen))
         return m

@@ -32,7 +32,7 @@ class Drain(wiring.Component):
     filled : In(1)
         Strobe: one more block is complete and visible to a read.
     bank : Out(1), freed : Out(1)
-        The bank that is read, or will be next; strobe: the other one has been read.
+        The bank that is read, or will be next; strobe: it has been read, and the other one is next.
     accumulator_pixel : Out(range(block_pixels)), accumulator_read : Out(columns)
         Strobe, for every column the same: read this pixel's accumulators of `bank`.
     accumulators : In(columns × signed(accumulator_bits))
@@ -66,25 +66,35 @@ class Drain(wiring.Component):
         m.submodules.blocks = blocks = BlockCounter(config)
         m.submodules.writer = writer = CodeWriter(config)
         fabric = fabric_of(platform)
+        late = fabric.late_memories
         groups = fabric.close_groups(config.columns, fabric.close_columns)
 
         waiting, begin = Signal(range(3)), Signal()     # filled blocks whose reading has not begun; it begins
-        next_pixel, reading = Signal(range(config.block_pixels)), Signal()      # the one to read after that to send
+        next_pixel = Signal(range(config.block_pixels))     # the one to read after that to send
+        reads = fabric.copies(m, "reads", begin, len(groups))   # each tells that a block's first pixel is read
         first_pixel, pixel_end = Signal(init=1), Signal()       # pixel_end: for all pixels but a block's first
         last_pixel = Mux(first_pixel, blocks.only_pixel, pixel_end)
         under_way = Signal(range(config.requantizers + 3))      # pixels in the requantizer
         following, none = Signal.like(under_way), Signal(init=1)    # none are, in the cycle before
         send, sends_next = Signal(), Signal()       # a pixel is offered to the requantizer; in the next cycle
         sent, written = Signal(), Signal()
+        moves_on = Signal()         # a block's last pixel was sent in the cycle before, and it is not the group's last
         m.d.comb += [
             blocks.descriptor.eq(self.descriptor), writer.descriptor.eq(self.descriptor),
             following.eq(under_way + sent - written),
             self.accumulator_pixel.eq(next_pixel), self.results_group.eq(blocks.group), self.busy.eq(1),
         ]
         m.d.sync += [
-            waiting.eq(waiting + self.filled - begin), self.freed.eq(0),
+            waiting.eq(waiting + self.filled - begin), self.freed.eq(0), moves_on.eq(0),
             under_way.eq(following), none.eq(following == 0), send.eq(sends_next),
         ]
+        with m.If(sent | reads[0]):
+            m.d.sync += next_pixel.eq(next_pixel + 1)
+        # At least a cycle passes before the next block is read.
+        with m.If(moves_on):
+            m.d.comb += blocks.advance.eq(1)
+        with m.If(self.freed):
+            m.d.sync += [next_pixel.eq(0), self.bank.eq(~self.bank)]
 
         # Biases and multipliers of the current group shift in, one column a cycle.
         bias = Signal(data.ArrayLayout(signed(config.accumulator_bits), config.columns))
@@ -92,12 +102,12 @@ class Drain(wiring.Component):
         negative = Signal(config.columns)
         parameter = data.View(data.StructLayout({
             "bias": signed(config.accumulator_bits), "magnitude": MULTIPLIER_BITS, "negative": 1,
-        }), held(m, self.parameter_data, "parameter") if fabric.late_memories else self.parameter_data)
+        }), held(m, held(m, self.parameter_data, "parameter"), "parameter_late") if late else self.parameter_data)
         columns_left = Signal(range(config.columns + 1))
         arrives, arriving = Signal(), Signal()
         m.d.sync += arriving.eq(arrives)
         # The last ones are there before the first pixel is sent.
-        loads = arriving if fabric.late_memories else arrives
+        loads = held(m, arriving, "loads") if late else arrives
         for group, arrived in zip(groups, fabric.copies(m, "arrived", loads, len(groups)), strict=True):
             with m.If(arrived):
                 for registers, given in ((bias, parameter.bias), (magnitude, parameter.magnitude),
@@ -105,8 +115,6 @@ class Drain(wiring.Component):
                     m.d.sync += [registers[column].eq(registers[column + 1] if column + 1 < config.columns else given)
                                  for column in group]
 
-        with m.If(sent | reading):
-            m.d.sync += next_pixel.eq(next_pixel + 1)
         with m.FSM():
             with m.State("Idle"):
                 m.d.comb += self.busy.eq(0)
@@ -129,7 +137,7 @@ class Drain(wiring.Component):
                     m.d.comb += begin.eq(1)
                     m.next = "Read"
             with m.State("Read"):
-                m.d.comb += [reading.eq(1), sends_next.eq(1)]
+                m.d.comb += sends_next.eq(1)
                 m.next = "Send"
             with m.State("Send"):
                 m.d.comb += sends_next.eq(~(sent & last_pixel))
@@ -138,12 +146,10 @@ class Drain(wiring.Component):
                         first_pixel.eq(last_pixel), pixel_end.eq(next_pixel == blocks.last_pixel),
                     ]
                     with m.If(last_pixel):
-                        m.d.sync += [next_pixel.eq(0), self.bank.eq(~self.bank), self.freed.eq(1)]
+                        m.d.sync += [self.freed.eq(1), moves_on.eq(~blocks.group_end)]
+                        m.next = "Wait"
                         with m.If(blocks.group_end):
                             m.next = "Flush"
-                        with m.Else():
-                            m.d.comb += blocks.advance.eq(1)
-                            m.next = "Wait"
             with m.State("Flush"):
                 with m.If(none):
                     m.d.comb += [blocks.advance.eq(1), writer.next_group.eq(1)]
@@ -168,13 +174,14 @@ class Drain(wiring.Component):
         taking = fabric.copies(m, "takes", takes, len(groups))
         if config.columns > config.lanes:
             taking = [Mux(to_results, take, writer.i.ready) for take in taking]
-        for group, part, copy, offer, take in zip(groups, parts, copies, offers, taking, strict=True):
+        for group, part, copy, offer, read, take in zip(
+                groups, parts, copies, offers, reads, taking, strict=True):
             m.submodules[f"requantizer{group.start}"] = part
             columns = slice(group.start, group.stop)
             m.d.comb += [
                 part.i.valid.eq(offer), part.negative.eq(negative[columns]), part.o.ready.eq(take),
                 Cat(getattr(part, name) for name in constant_names).eq(copy),
-                self.accumulator_read[columns].eq(((offer & part.i.ready) | reading).replicate(len(group))),
+                self.accumulator_read[columns].eq(((offer & part.i.ready) | read).replicate(len(group))),
             ]
             for n, column in enumerate(group):
                 m.d.comb += [

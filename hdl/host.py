@@ -137,18 +137,22 @@ class HostProcessor(wiring.Component):
 
         # What becomes of the word: a byte is put in; it moves on to its next byte; the one that was asked for arrives
         # in the next cycle. Words are wide, so where ways are long, that comes from registers, and states wait for it.
-        put, move, arriving = Signal(), Signal(), Signal()
-        put_now, move_now, place_now, byte_now = put, move, index, byte
-        if late:
-            put_now, move_now, place_now, byte_now = (
-                held(m, value, f"{name}_now")
-                for name, value in (("put", put), ("move", move), ("place", index), ("byte", byte)))
+        # It is also what SYNC and CHECKSUM answer.
+        put, move, arriving, sync, summed = Signal(), Signal(), Signal(), Signal(), Signal()
+        put_now, move_now, place_now, byte_now, sync_now, summed_now, crc = (
+            held(m, value, f"{name}_now") if late else value
+            for name, value in (("put", put), ("move", move), ("place", index), ("byte", byte), ("sync", sync),
+                                ("summed", summed), ("crc", self.crc)))
         with m.If(put_now):
             m.d.sync += word.word_select(place_now, 8).eq(byte_now)
         with m.If(move_now):
             m.d.sync += word.eq(word >> 8)
         with m.If(held(m, arriving, "arrived")):
             m.d.sync += word.eq(bus.read_data)
+        with m.If(sync_now):
+            m.d.sync += word.eq(config.frame_bytes)
+        with m.If(summed_now):
+            m.d.sync += word.eq(crc)
 
         with m.FSM():
             with m.State("Idle"):
@@ -170,8 +174,7 @@ class HostProcessor(wiring.Component):
                         m.d.comb += frame.take.eq(1)
                         m.d.sync += nak_due.eq(1)
             with m.State("Dispatch"):
-                m.d.comb += opened.eq(1)
-                m.d.sync += word.eq(config.frame_bytes)     # what SYNC answers
+                m.d.comb += [opened.eq(1), sync.eq(1)]
                 with m.Switch(request.operation):
                     with m.Case(Operation.SYNC):
                         m.d.sync += [end.eq(1), count.eq(1), length.eq(3)]
@@ -338,8 +341,8 @@ class HostProcessor(wiring.Component):
             with m.State("Next"):
                 m.next = "Done"
                 with m.If(~answering):
-                    m.d.comb += self.clear.eq(1)
-                    m.d.sync += [word.eq(self.crc), end.eq(3), count.eq(1), index.eq(0), length.eq(5)]
+                    m.d.comb += [self.clear.eq(1), summed.eq(1)]
+                    m.d.sync += [end.eq(3), count.eq(1), index.eq(0), length.eq(5)]
                     m.next = "Header"
 
             # The answer.

@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
+from nomul.gen.spec.latency import LATE
 from nomul.hdl.blocks import BlockCounter
 from nomul.hdl.descriptor import DESCRIPTOR, Layer
 from nomul.hdl.fabric import fabric_of
@@ -30,10 +31,10 @@ class TileLoader(wiring.Component):
     full : Out(1)
         The shadow registers hold the next tile, or will in the next cycle.
     take : In(1)
-        Strobe, only while `full`: the tile is swapped in two cycles later, or four where memories are late. The shadow
-        is first overwritten in that same cycle, which `WeightTile` allows.
+        Strobe, only while `full`: the tile is swapped in two cycles later, or `LATE` more where memories are late. The
+        shadow is first overwritten in that same cycle, which `WeightTile` allows.
     memory_address : Out(range(weight_words)), memory_data : In(weight_word_bits)
-        Weight memory, data one cycle after the address, or three where memories are late.
+        Weight memory, data one cycle after the address, or `LATE` more where memories are late.
     load, load_column, load_word : Out
         To `WeightTile`, one cycle after the data.
     ring : In(RingReader(config))
@@ -84,7 +85,7 @@ class TileLoader(wiring.Component):
         asked, asked_column = Signal(), Signal.like(column)
         m.d.sync += [asked.eq(0), asked_column.eq(column)]
         arriving, arriving_column = asked, asked_column
-        for n in range(2 if fabric_of(platform).late_memories else 0):
+        for n in range(LATE if fabric_of(platform).late_memories else 0):
             under_way, its_column = Signal(name=f"under_way{n}"), Signal.like(column, name=f"under_way{n}_column")
             m.d.sync += [under_way.eq(arriving), its_column.eq(arriving_column)]
             arriving, arriving_column = under_way, its_column

@@ -46,7 +46,7 @@ class VectorEngine(wiring.Component):
     working : Out(1)
         A word is read.
     read_address : Out(20), read_data : In(lanes × unsigned(A))
-        Activation memory, data one cycle after the address, or three where memories are late.
+        Activation memory, data one cycle after the address, or `LATE` more where memories are late.
     write_enable : Out(1), write_address : Out(20), write_data : Out(lanes × unsigned(A))
         Activation memory, whole words.
 

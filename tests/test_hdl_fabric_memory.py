@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from nomul.cosim.netlist import netlist_library
 from nomul.cosim.verilated import VerilatedModel
+from nomul.gen.spec.latency import LATE
 from nomul.gen.synth.synthesize import synthesize
 from nomul.gen.verilog import emit_verilog
 from nomul.hdl.fabric import FabricPlatform, fabric_of
@@ -40,7 +41,7 @@ def test_large_memory_keeps_words(fabric, width, depth, cell, rams):
     target = "ecp5" if fabric == "ecp5" else "ice40"
     synthesis = synthesize(emit_verilog(Large(width, depth), "large", FabricPlatform(fabric)), "large", target)
     assert synthesis.cells.get(cell, 0) == rams
-    chance, content, asked = random.Random(depth), {}, [None] * (3 if fabric == "ecp5" else 1)
+    chance, content, asked = random.Random(depth), {}, [None] * (1 + LATE if fabric == "ecp5" else 1)
     places = [0, depth - 1, min(depth - 1, 16383), min(depth - 1, 16384), *chance.sample(range(depth), 5)]
     inputs = {"write": [], "to": [], "data": [], "start": []}
     expected = []       # a word, or None where anything may come

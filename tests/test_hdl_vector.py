@@ -244,4 +244,4 @@ def test_layers_follow_one_another_without_a_trace_of_the_last():
         expected = VectorEngine.model(CONFIG, complete(layer), expected)
     after, cycles = run(CONFIG, layers, memory)
     assert np.array_equal(after, expected)
-    assert cycles == [2 * 16 * 9 + 9, 4 * 2 + 9, 4 + 9]
+    assert cycles == [2 * 16 * 9 + 10, 4 * 2 + 10, 4 + 10]

@@ -5,9 +5,9 @@ from nomul.gen.spec.config import Config
 __all__ = ["ACCUMULATOR", "ISSUE", "LATE", "MULTIPLIER", "array_latency", "column_latency", "tree_latency",
            "vector_latency"]
 
-#: Registers in front of large memories and behind them, where these are late; elsewhere cycles are waited instead, so
-#: that a program takes the same everywhere.
-LATE = 2
+#: Registers of large memories where these are late: one in front of them, the others behind. Elsewhere cycles are
+#: waited instead, so that a program takes the same everywhere.
+LATE = 3
 #: From the decision to feed the array a word until its data reach it: registers of the address, of memories, and behind
 #: the choice between the memory's word and the padding.
 ISSUE = 3 + LATE

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data
 
+from nomul.gen.spec.latency import LATE
 from nomul.hdl.constants import held
 from nomul.hdl.fabric.operand import Operand
 from nomul.hdl.memory import add_memory, plain_memory
@@ -136,8 +137,8 @@ class Fabric:
         Returns
         -------
         Value
-            The word, one cycle after its address, or with `late_memories` three; instead of one whose address came with
-            `write_enable`, or in the cycle after it, anything.
+            The word, one cycle after its address, or with `late_memories` `LATE` more; instead of one whose address
+            came with `write_enable`, or in the cycle after it, anything.
         """
         return self.two_port_memory(m, name, depth, write_address, write_data, write_enable, read_address)
 
@@ -148,7 +149,7 @@ class Fabric:
         if self.late_memories:      # all of them, so that a word may be written in the cycle after it is asked for
             given = [held(m, value, f"{name}_port{n}") for n, value in enumerate(given)]
         word = add_memory(m, name, depth, *given)
-        return held(m, word, f"{name}_late") if self.late_memories else word
+        return self._arrive(m, name, word) if self.late_memories else word
 
     def lane_memory(self, m: Module, name: str, lanes: int, depth: int, write_address: Value, write_data: Value,
                     write_enable: Value, read_address: Value) -> Value:
@@ -175,7 +176,14 @@ class Fabric:
         late = self.late_memories
         asked = held(m, read_address, f"{name}_asked") if late else read_address
         found = self._lanes(m, name, lanes, depth, to, word, enable, asked)
-        return held(m, found, f"{name}_late") if late else found
+        return self._arrive(m, name, found) if late else found
+
+    @staticmethod
+    def _arrive(m: Module, name: str, word: Value, registers: int = LATE - 1) -> Value:
+        """A word behind some registers, by which it comes from a memory that is far away."""
+        for n in range(registers):
+            word = held(m, word, f"{name}_late{n}")
+        return word
 
     @staticmethod
     def _lanes(m: Module, name: str, lanes: int, depth: int, to: Value, word: Value, enable: Value,

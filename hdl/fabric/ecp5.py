@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal, Value
 
+from nomul.gen.spec.latency import LATE
 from nomul.hdl.constants import held
 from nomul.hdl.fabric.base import Fabric
 from nomul.hdl.fabric.operand import Operand
@@ -94,8 +95,9 @@ class Ecp5(Fabric):
         """See `Fabric.large_memory`.
 
         A block RAM is deep and narrow, or shallow and wide, and only shapes of up to 2048 words use all of its bits. So
-        a memory has rows of block RAMs, of one shape and a smaller one for the rest, behind one register each and a
-        multiplexer, as `_rows` chooses; the tool saves blocks alone, and puts wide and slow multiplexers behind them.
+        a memory has rows of block RAMs, of one shape and a smaller one for the rest, as `_rows` chooses. Behind each is
+        a register, and behind all a multiplexer and the other registers; the tool saves blocks alone, and puts wide and
+        slow multiplexers behind them.
         """
         width = len(write_data)
         to, address = held(m, write_address, f"{name}_to"), Signal(range(depth), name=f"{name}_address")
@@ -118,9 +120,9 @@ class Ecp5(Fabric):
                 reading = held(m, reading, f"{name}_{n}_chosen{stage}")
             chosen.append(reading)
             first += size
-        if len(rows) == 1:
-            return words[0]
-        return reduce(or_, (Mux(choose, word, 0) for word, choose in zip(words, chosen, strict=True)))
+        if len(rows) > 1:
+            words = [reduce(or_, (Mux(choose, word, 0) for word, choose in zip(words, chosen, strict=True)))]
+        return self._arrive(m, name, words[0], LATE - 2)
 
     def lane_memory(self, m: Module, name: str, lanes: int, depth: int, write_address: Value, write_data: Value,
                     write_enable: Value, read_address: Value) -> Value:
@@ -136,7 +138,7 @@ class Ecp5(Fabric):
             part = word[bits * low:bits * (low + group)]
             found.append(self._lanes(m, f"{name}_{n}", len(part) // bits, depth, to[n], part,
                                      enable[low:low + group], asked[n]))
-        return held(m, Cat(found), f"{name}_late")
+        return self._arrive(m, name, Cat(found))
 
     def _rows(self, depth: int, width: int) -> list[tuple[int, int]]:
         """Bits and words of each row of block RAMs: the fewest blocks, and a row's multiplexer counts as one more."""

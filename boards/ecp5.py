@@ -22,6 +22,8 @@ class Ecp5Board(OpenBoard):
     ----------
     platform : type
         The board's pins.
+    place_options : tuple of str
+        For `nextpnr-ecp5`.
     pack_options : tuple of str
         For `ecppack`.
     """
@@ -29,6 +31,7 @@ class Ecp5Board(OpenBoard):
     family = FAMILIES["ecp5"]
     platform: type[LatticeECP5Platform]
     platform_options = {"toolchain": "Trellis"}
+    place_options: tuple[str, ...] = ()
     pack_options: tuple[str, ...] = ()
 
     @property
@@ -46,7 +49,7 @@ class Ecp5Board(OpenBoard):
         """See `OpenBoard.place`."""
         package = {"BG": "CABGA", "MG": "CSFBGA"}[self.platform.package[:2]] + self.platform.package[2:]
         return (CHIPS[self.chip][2], "--package", package, "--speed", self.platform.speed, "--lpf", f"{top}.lpf",
-                "--textcfg", f"{top}.config")
+                "--textcfg", f"{top}.config", *self.place_options)
 
     def pack(self, top: str) -> Step:
         """See `OpenBoard.pack`."""

@@ -62,12 +62,18 @@ module DP16KD #(
         .output_a(output_a),
         .write_b(CEB && WEB ? bytes_b : 4'b0), .read_b(CEB), .address_b(adb), .data_b(dib),
         .output_b(output_b));
+    wire [17:0] read_a = DATA_WIDTH_B == 36 ? output_b[17:0] : output_a[17:0];
+    wire [17:0] read_b = DATA_WIDTH_B == 36 ? output_b[35:18] : output_b[17:0];
+    // Output registers, 0 when the configuration is loaded. Both ports have the same clock, see above.
+    reg [17:0] register_a = 0, register_b = 0;
+    always @(posedge CLKA) begin
+        if (OCEA) register_a <= read_a;
+        if (OCEB) register_b <= read_b;
+    end
     assign {DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5, DOA4, DOA3, DOA2,
-        DOA1, DOA0} =
-        DATA_WIDTH_B == 36 ? output_b[17:0] : output_a[17:0];
+        DOA1, DOA0} = REGMODE_A == "OUTREG" ? register_a : read_a;
     assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5, DOB4, DOB3, DOB2,
-        DOB1, DOB0} =
-        DATA_WIDTH_B == 36 ? output_b[35:18] : output_b[17:0];
+        DOB1, DOB0} = REGMODE_B == "OUTREG" ? register_b : read_b;
 endmodule
 
 // LUTs as what they are, a table. The published models, trees of multiplexers, say the same, but simulate slower.

@@ -15,7 +15,7 @@ from nomul.gen.synth.utilization import count_netlist, overfull, reported, too_m
 
 __all__ = ["Build", "BuildError", "build"]
 
-#: Seeds of the placer that are tried.
+#: How often a way is looked for: with two routers, and as many seeds of the placer as that allows.
 _TRIES = 8
 #: What a tool does, for people who wait for it.
 _WHAT = {"yosys": "synthesis", "nextpnr": "place and route, which takes minutes"}
@@ -140,7 +140,7 @@ def build(board: Design, top: str, files: Mapping[str, str], *, cache: Path | No
 
 
 def _run(step: Any, folder: Path, log: str, progress: Progress | None) -> None:
-    """Runs a tool; a router that goes in circles, again with the seeds that follow."""
+    """Runs a tool; a router that goes in circles is followed by the other one, and that by both with the next seed."""
     arguments = list(step.arguments)
     for tries in range(1, _TRIES + 1):
         try:
@@ -149,10 +149,12 @@ def _run(step: Any, folder: Path, log: str, progress: Progress | None) -> None:
         except CirclesError:
             if tries == _TRIES:
                 raise
+            arguments = [*step.arguments, *(("--router", "router2") if tries % 2 else ())]
             seed = arguments.index("--seed") + 1
-            arguments[seed] = str(int(arguments[seed]) + 1)
+            arguments[seed] = str(int(arguments[seed]) + tries // 2)
             if progress:
-                progress(f"{step.tool}: its router goes in circles; once more, with seed {arguments[seed]}")
+                what = "with the other router" if tries % 2 else f"with seed {arguments[seed]}"
+                progress(f"{step.tool}: its router goes in circles; once more, {what}")
 
 
 def _rewrite(family: Family, netlist: Path, top: str) -> None:

@@ -27,7 +27,7 @@ class Ulx3s85f(Ecp5Board):
     link = "serial line over USB (FTDI)"
     preset = "ulx3s"
     # On a chip this wide, short ways count more than few wires: measured, the default is a fifth slower.
-    place_options = ("--placer-heap-timingweight", "80", "--placer-heap-critexp", "6")
+    place_options: tuple[str, ...] = ("--placer-heap-timingweight", "80", "--placer-heap-critexp", "6")
     programming = "openFPGALoader --board ulx3s TOP.bit"
 
     def extra(self, m: Module, platform: TemplatedPlatform) -> None:

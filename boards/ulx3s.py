@@ -26,7 +26,7 @@ class Ulx3s85f(Ecp5Board):
     baud = 3_000_000
     link = "serial line over USB (FTDI)"
     preset = "ulx3s"
-    # On a chip this wide, short ways count more than few wires: measured, the default is a fifth slower.
+    # On a chip this wide, short ways between registers count more than few wires in all.
     place_options: tuple[str, ...] = ("--placer-heap-timingweight", "80", "--placer-heap-critexp", "6")
     programming = "openFPGALoader --board ulx3s TOP.bit"
 

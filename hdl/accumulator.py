@@ -37,8 +37,8 @@ class BlockAccumulator(wiring.Component):
         They are added to 0 instead of the stored values.
     i_sums : In(columns × sum_shape)
         What is added, one cycle later than the others.
-    read : In(columns), read_bank : In(1), read_pixel : In(range(block_pixels))
-        Drain: a strobe, which every column gets for itself, and what to read.
+    read : In(columns), read_pixel : In(columns × range(block_pixels)), read_bank : In(1)
+        Drain: a strobe, and what to read; every column gets them for itself, though they are the same.
     read_values : Out(columns × signed(accumulator_bits))
         Drain: the values that were read last, from the cycle after the strobe on, while `read_bank` stays as it was and
         nothing is added to that bank.
@@ -58,7 +58,8 @@ class BlockAccumulator(wiring.Component):
         super().__init__({
             "i_valid": In(1), "i_bank": In(1), "i_pixel": In(range(config.block_pixels)), "i_first": In(1),
             "i_sums": In(self._sums),
-            "read": In(config.columns), "read_bank": In(1), "read_pixel": In(range(config.block_pixels)),
+            "read": In(config.columns), "read_bank": In(1),
+            "read_pixel": In(data.ArrayLayout(range(config.block_pixels), config.columns)),
             "read_values": Out(self._values),
         })
 
@@ -95,7 +96,7 @@ class BlockAccumulator(wiring.Component):
                 writer, reader = memory.write_port(), memory.read_port()
                 m.d.comb += [
                     writer.addr.eq(write.pixel), writer.data.eq(total), writer.en.eq(write.banks[bank]),
-                    reader.addr.eq(Mux(read.banks[bank], read.pixel, self.read_pixel)),
+                    reader.addr.eq(Mux(read.banks[bank], read.pixel, self.read_pixel[group.start])),
                     reader.en.eq(read.banks[bank] | (self.read[group.start] & (self.read_bank == bank))),
                 ]
                 found.append(reader.data)

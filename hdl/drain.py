@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from nomul.gen.spec.config import Config
 from nomul.gen.spec.program import ADDRESS_BITS, MULTIPLIER_BITS, RESULT_BITS, Destination
+from nomul.hdl.block_reader import BlockReader
 from nomul.hdl.blocks import BlockCounter
 from nomul.hdl.constants import held
 from nomul.hdl.descriptor import DESCRIPTOR, Layer
@@ -33,7 +34,7 @@ class Drain(wiring.Component):
         Strobe: one more block is complete and visible to a read.
     bank : Out(1), freed : Out(1)
         The bank that is read, or will be next; strobe: it has been read, and the other one is next.
-    accumulator_pixel : Out(range(block_pixels)), accumulator_read : Out(columns)
+    accumulator_read : Out(columns), accumulator_pixel : Out(columns × range(block_pixels))
         Strobe, for every column the same: read this pixel's accumulators of `bank`.
     accumulators : In(columns × signed(accumulator_bits))
         What was read last.
@@ -51,7 +52,8 @@ class Drain(wiring.Component):
         super().__init__({
             "descriptor": In(DESCRIPTOR), "start": In(1), "busy": Out(1),
             "filled": In(1), "bank": Out(1), "freed": Out(1),
-            "accumulator_pixel": Out(range(config.block_pixels)), "accumulator_read": Out(config.columns),
+            "accumulator_read": Out(config.columns),
+            "accumulator_pixel": Out(data.ArrayLayout(range(config.block_pixels), config.columns)),
             "accumulators": In(values),
             "parameter_address": Out(range(config.parameter_words)), "parameter_data": In(config.parameter_word_bits),
             "write_enable": Out(config.lanes), "write_address": Out(ADDRESS_BITS),
@@ -69,32 +71,26 @@ class Drain(wiring.Component):
         late = fabric.late_memories
         groups = fabric.close_groups(config.columns, fabric.close_columns)
 
-        waiting, begin = Signal(range(3)), Signal()     # filled blocks whose reading has not begun; it begins
-        next_pixel = Signal(range(config.block_pixels))     # the one to read after that to send
-        reads = fabric.copies(m, "reads", begin, len(groups))   # each tells that a block's first pixel is read
-        first_pixel, pixel_end = Signal(init=1), Signal()       # pixel_end: for all pixels but a block's first
-        last_pixel = Mux(first_pixel, blocks.only_pixel, pixel_end)
+        # All groups of columns do the same at the same time, each by registers of its own; the first one speaks for them.
+        readers = [BlockReader(config) for _ in groups]
+        speaker = readers[0]
+        waiting, begin = Signal(range(3)), Signal()     # filled blocks whose reading has not begun; it does, soon
+        reading = Signal()          # one is being read, or its last pixel was in the cycle before
         under_way = Signal(range(config.requantizers + 3))      # pixels in the requantizer
         following, none = Signal.like(under_way), Signal(init=1)    # none are, in the cycle before
-        send, sends_next = Signal(), Signal()       # a pixel is offered to the requantizer; in the next cycle
-        sent, written = Signal(), Signal()
-        moves_on = Signal()         # a block's last pixel was sent in the cycle before, and it is not the group's last
+        written = Signal()
         m.d.comb += [
             blocks.descriptor.eq(self.descriptor), writer.descriptor.eq(self.descriptor),
-            following.eq(under_way + sent - written),
-            self.accumulator_pixel.eq(next_pixel), self.results_group.eq(blocks.group), self.busy.eq(1),
+            following.eq(under_way + speaker.sent - written), self.results_group.eq(blocks.group), self.busy.eq(1),
         ]
         m.d.sync += [
-            waiting.eq(waiting + self.filled - begin), self.freed.eq(0), moves_on.eq(0),
-            under_way.eq(following), none.eq(following == 0), send.eq(sends_next),
+            waiting.eq(waiting + self.filled - begin), self.freed.eq(speaker.sent & speaker.end),
+            under_way.eq(following), none.eq(following == 0),
         ]
-        with m.If(sent | reads[0]):
-            m.d.sync += next_pixel.eq(next_pixel + 1)
         # At least a cycle passes before the next block is read.
-        with m.If(moves_on):
-            m.d.comb += blocks.advance.eq(1)
         with m.If(self.freed):
-            m.d.sync += [next_pixel.eq(0), self.bank.eq(~self.bank)]
+            m.d.comb += blocks.advance.eq(~blocks.group_end)
+            m.d.sync += [reading.eq(0), self.bank.eq(~self.bank)]
 
         # Biases and multipliers of the current group shift in, one column a cycle.
         bias = Signal(data.ArrayLayout(signed(config.accumulator_bits), config.columns))
@@ -131,25 +127,13 @@ class Drain(wiring.Component):
                         self.parameter_address.eq(self.parameter_address + 1), columns_left.eq(columns_left - 1),
                     ]
                 with m.Elif(~arriving):
-                    m.next = "Wait"
-            with m.State("Wait"):
-                with m.If(waiting != 0):
+                    m.next = "Blocks"
+            with m.State("Blocks"):
+                with m.If(self.freed & blocks.group_end):
+                    m.next = "Flush"
+                with m.Elif((waiting != 0) & (self.freed | ~reading)):
                     m.d.comb += begin.eq(1)
-                    m.next = "Read"
-            with m.State("Read"):
-                m.d.comb += sends_next.eq(1)
-                m.next = "Send"
-            with m.State("Send"):
-                m.d.comb += sends_next.eq(~(sent & last_pixel))
-                with m.If(sent):
-                    m.d.sync += [
-                        first_pixel.eq(last_pixel), pixel_end.eq(next_pixel == blocks.last_pixel),
-                    ]
-                    with m.If(last_pixel):
-                        m.d.sync += [self.freed.eq(1), moves_on.eq(~blocks.group_end)]
-                        m.next = "Wait"
-                        with m.If(blocks.group_end):
-                            m.next = "Flush"
+                    m.d.sync += reading.eq(1)
             with m.State("Flush"):
                 with m.If(none):
                     m.d.comb += [blocks.advance.eq(1), writer.next_group.eq(1)]
@@ -158,14 +142,12 @@ class Drain(wiring.Component):
                     with m.If(blocks.last):
                         m.next = "Idle"
 
-        # All groups of columns do the same at the same time; the first one speaks for them.
         output = stream.Signature(self.results.payload.shape()).create()
         parts = [Requantizer(config, len(group)) for group in groups]
         constant_names = ("shift", "zero_point", "lower", "upper")
         constants = Signal(data.StructLayout({name: getattr(parts[0], name).shape() for name in constant_names}))
         m.d.comb += [constants[name].eq(getattr(layer, name)) for name in constant_names]
         copies = fabric.constants(m, "constants", constants.as_value(), len(groups))
-        offers = fabric.copies(m, "offers", sends_next, len(groups))
         # Codes are always taken, by a writer that takes a pixel a cycle. Results are when the collector is ready, of
         # which all groups learn in the next cycle.
         to_results, collected = held(m, layer.destination == Destination.RESULTS, "to_results"), Signal()
@@ -174,22 +156,26 @@ class Drain(wiring.Component):
         taking = fabric.copies(m, "takes", takes, len(groups))
         if config.columns > config.lanes:
             taking = [Mux(to_results, take, writer.i.ready) for take in taking]
-        for group, part, copy, offer, read, take in zip(
-                groups, parts, copies, offers, reads, taking, strict=True):
+        begins, last_pixels = (fabric.copies(m, name, value, len(groups))
+                               for name, value in (("begins", begin), ("last_pixel", blocks.last_pixel)))
+        for group, reader, begins_now, last_pixel, part, copy, take in zip(
+                groups, readers, begins, last_pixels, parts, copies, taking, strict=True):
+            m.submodules[f"reader{group.start}"] = reader
             m.submodules[f"requantizer{group.start}"] = part
             columns = slice(group.start, group.stop)
             m.d.comb += [
-                part.i.valid.eq(offer), part.negative.eq(negative[columns]), part.o.ready.eq(take),
+                reader.begin.eq(begins_now), reader.only_pixel.eq(blocks.only_pixel), reader.last_pixel.eq(last_pixel),
+                reader.ready.eq(part.i.ready), part.i.valid.eq(reader.valid), part.negative.eq(negative[columns]), part.o.ready.eq(take),
                 Cat(getattr(part, name) for name in constant_names).eq(copy),
-                self.accumulator_read[columns].eq(((offer & part.i.ready) | read).replicate(len(group))),
+                self.accumulator_read[columns].eq(reader.read.replicate(len(group))),
             ]
             for n, column in enumerate(group):
                 m.d.comb += [
-                    part.i.payload[n].eq(self.accumulators[column]), part.bias[n].eq(bias[column]),
+                    self.accumulator_pixel[column].eq(reader.pixel), part.i.payload[n].eq(self.accumulators[column]), part.bias[n].eq(bias[column]),
                     part.magnitude[n].eq(magnitude[column]), output.payload[column].eq(part.o.payload[n]),
                 ]
             if not group.start:
-                m.d.comb += [sent.eq(send & part.i.ready), output.valid.eq(part.o.valid), output.ready.eq(take)]
+                m.d.comb += [output.valid.eq(part.o.valid), output.ready.eq(take)]
         m.d.comb += written.eq(output.valid & output.ready)
 
         m.d.comb += [

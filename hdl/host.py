@@ -73,9 +73,10 @@ class HostProcessor(wiring.Component):
         end = Signal(range(max(bus.signature.bits // 8, *_SUBJECT_BYTES.values())))
         word = Signal(bus.signature.bits)
         index = Signal.like(end)
-        up, down = Signal(), Signal()           # by one, with one adder
-        with m.If(up | down):
-            m.d.sync += count.eq(sum_of(count, down.replicate(len(count)), up))
+        up, down = Signal(), Signal()           # by one in the next cycle, with one adder
+        up_now, down_now = held(m, up, "up_now"), held(m, down, "down_now")
+        with m.If(up_now | down_now):
+            m.d.sync += count.eq(sum_of(count, down_now.replicate(len(count)), up_now))
         last_byte, last_word = index == end, count == 1
         # Runs. The number of a START or FINISH is where other requests have their region.
         run, following, result_run = Signal.like(bus.run), Signal.like(bus.run), Signal.like(bus.result_run)
@@ -234,15 +235,18 @@ class HostProcessor(wiring.Component):
                 with m.If((request.operation == Operation.READ) & (many | (count >= config.frame_bytes))):
                     refuse(Status.BAD_LENGTH)
             with m.State("Measure"):
-                whole = Cat(place, turn) if deepest > RUN_BIT else place
-                reached = Mux(image | weights, place, whole) + count
-                foreign = 0 if deepest > RUN_BIT else turn.any() & ~(image | weights)
                 with m.If(bus.busy & ~image & ~weights & (region != Region.REGISTERS)):
                     m.next = "Measure"
                 with m.Elif(bytes_left > end):
                     m.d.sync += bytes_left.eq(bytes_left + ~Cat(end, Const(0, len(bytes_left) - len(end))))
                     m.d.comb += up.eq(1)
-                with m.Elif((bytes_left != 0) | ((count == 0) & ~many)):
+                with m.Else():
+                    m.next = "Reach"
+            with m.State("Reach"):
+                whole = Cat(place, turn) if deepest > RUN_BIT else place
+                reached = Mux(image | weights, place, whole) + count
+                foreign = 0 if deepest > RUN_BIT else turn.any() & ~(image | weights)
+                with m.If((bytes_left != 0) | ((count == 0) & ~many)):
                     refuse(Status.BAD_LENGTH)
                 with m.Else():
                     m.d.sync += too_far.eq((reached > limit) | far | many | foreign)

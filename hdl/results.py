@@ -76,7 +76,9 @@ class ResultCollector(wiring.Component):
         header = Signal(range(RESULT_HEADER))
         m.d.comb += [self.i.ready.eq(~self.busy), self.busy.eq(storing | finishing)]
         with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [storing.eq(1), column.eq(0), group.eq(self.i_group), count.eq(self.count)]
+            m.d.sync += storing.eq(1)
+        with m.If(~storing):        # whether or not there is something: so many registers would have to know it in time
+            m.d.sync += [column.eq(0), group.eq(self.i_group), count.eq(self.count)]
             m.d.sync += [values[n].eq(self.i.payload[n]) for n in range(columns)]
         with m.If(storing):
             m.d.comb += [word.eq(channel + RESULT_HEADER), write.data.eq(values[0]), write.en.eq(inside)]

@@ -34,7 +34,7 @@ def run(config, sum_shape, accesses):
             for pixel in range(config.block_pixels):
                 ctx.set(dut.read, -1)
                 ctx.set(dut.read_bank, bank)
-                ctx.set(dut.read_pixel, pixel)
+                ctx.set(dut.read_pixel, [pixel] * config.columns)
                 await ctx.tick()
                 banks[-1].append(columns_of(ctx.get(dut.read_values), config.columns))
 
@@ -97,7 +97,7 @@ def test_a_bank_is_drained_at_full_rate_while_the_other_is_filled():
                 # The block before: the first address as early as `latency` allows.
                 ctx.set(dut.read, -1)
                 ctx.set(dut.read_bank, 1 - bank)
-                ctx.set(dut.read_pixel, min(max(n - dut.latency + 1, 0), 3))
+                ctx.set(dut.read_pixel, [min(max(n - dut.latency + 1, 0), 3)] * 2)
                 await ctx.tick()
                 ctx.set(dut.i_sums, block_accesses[-1][3])
                 if block and dut.latency - 1 <= n < dut.latency + 3:
@@ -146,7 +146,7 @@ def test_what_was_read_stays_until_the_next_strobe():
         ctx.set(dut.i_bank, 1)
         ctx.set(dut.i_valid, 1)         # the other bank goes on
         for pixel, read in ((0, 1), (1, 0), (1, 0), (1, 1), (0, 0)):
-            ctx.set(dut.read_pixel, pixel)
+            ctx.set(dut.read_pixel, [pixel] * 2)
             ctx.set(dut.read, -read)
             await ctx.tick()
             seen.append(columns_of(ctx.get(dut.read_values), 2))

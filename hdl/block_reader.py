@@ -1,6 +1,6 @@
 """Reads a finished block out of the accumulators, pixel by pixel, as fast as it is taken."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 

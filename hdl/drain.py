@@ -71,7 +71,7 @@ class Drain(wiring.Component):
         late = fabric.late_memories
         groups = fabric.close_groups(config.columns, fabric.close_columns)
 
-        # All groups of columns do the same at the same time, each by registers of its own; the first one speaks for them.
+        # All groups of columns do the same at the same time, each by registers of its own; the first speaks for them.
         readers = [BlockReader(config) for _ in groups]
         speaker = readers[0]
         waiting, begin = Signal(range(3)), Signal()     # filled blocks whose reading has not begun; it does, soon
@@ -165,13 +165,14 @@ class Drain(wiring.Component):
             columns = slice(group.start, group.stop)
             m.d.comb += [
                 reader.begin.eq(begins_now), reader.only_pixel.eq(blocks.only_pixel), reader.last_pixel.eq(last_pixel),
-                reader.ready.eq(part.i.ready), part.i.valid.eq(reader.valid), part.negative.eq(negative[columns]), part.o.ready.eq(take),
-                Cat(getattr(part, name) for name in constant_names).eq(copy),
                 self.accumulator_read[columns].eq(reader.read.replicate(len(group))),
+                part.i.valid.eq(reader.valid), reader.ready.eq(part.i.ready), part.o.ready.eq(take),
+                part.negative.eq(negative[columns]), Cat(getattr(part, name) for name in constant_names).eq(copy),
             ]
             for n, column in enumerate(group):
                 m.d.comb += [
-                    self.accumulator_pixel[column].eq(reader.pixel), part.i.payload[n].eq(self.accumulators[column]), part.bias[n].eq(bias[column]),
+                    self.accumulator_pixel[column].eq(reader.pixel),
+                    part.i.payload[n].eq(self.accumulators[column]), part.bias[n].eq(bias[column]),
                     part.magnitude[n].eq(magnitude[column]), output.payload[column].eq(part.o.payload[n]),
                 ]
             if not group.start:

@@ -6,9 +6,10 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from nomul.gen.spec.config import Config
 from nomul.hdl.bus import HostBus
+from nomul.hdl.fabric import fabric_of
 from nomul.hdl.framing import FrameReceiver, FrameTransmitter
 from nomul.hdl.host import HostProcessor
-from nomul.hdl.stream import Queue, RegisterSlice, Wires
+from nomul.hdl.stream import Queue, RegisterSlice, Wires, pipe
 
 __all__ = ["HostLink"]
 
@@ -42,10 +43,11 @@ class HostLink(wiring.Component):
         m.submodules.processor = processor = HostProcessor(self._config)
         m.submodules.transmitter = transmitter = FrameTransmitter(self._config)
         connect(m, flipped(self.rx), queue.i)
-        # A memory's output is late in its cycle.
-        m.submodules.slice = register = (Wires if self._config.serial_crc else RegisterSlice)(8)
-        connect(m, queue.o, register.i)
-        connect(m, register.o, receiver.i)
+        # A memory's output is late in its cycle, so where ways are long there is a slice close to it.
+        slices = [Wires(8)] if self._config.serial_crc else [
+            RegisterSlice(8) for _ in range(2 if fabric_of(platform).late_memories else 1)]
+        m.submodules += slices
+        pipe(m, queue, *slices, receiver)
         connect(m, receiver.frame, processor.frame)
         m.d.comb += processor.bad.eq(receiver.bad)
         m.d.comb += [

@@ -10,6 +10,7 @@ from nomul.gen.spec.config import Config
 from nomul.gen.spec.frames import RUNS_KEPT
 from nomul.gen.spec.program import RESULT_BITS
 from nomul.gen.spec.registers import RESULT_HEADER
+from nomul.hdl.constants import held
 from nomul.hdl.memory import plain_memory
 
 __all__ = ["ResultCollector"]
@@ -38,7 +39,7 @@ class ResultCollector(wiring.Component):
     i_group, count : In(10), In(12)
         Number of the group; how many channels the layer has. Taken with the payload.
     busy : Out(1)
-        Storing; from the cycle after a transfer or `finish`.
+        Storing; from the cycle after a transfer or `finish`. The last word can be read two cycles after it has ended.
     top : Out(12)
         Index of the largest result since `clear`; of the last word stored a cycle after `busy` has ended.
     read_run : In(2), read_address : In(13), read_data : Out(16)
@@ -60,10 +61,11 @@ class ResultCollector(wiring.Component):
         bits = ceil_log2(self._config.result_words + RESULT_HEADER)
         m.submodules.memory = memory = plain_memory(RESULT_BITS, RUNS_KEPT << bits)
         write, read = memory.write_port(), memory.read_port()
-        run, word = Signal.like(self.run), Signal(bits)
+        run, word, stored, stores = Signal.like(self.run), Signal(bits), Signal(RESULT_BITS), Signal()
         m.d.comb += [
             read.addr.eq(Cat(self.read_address[:bits], self.read_run)), self.read_data.eq(read.data),
-            write.addr.eq(Cat(word, run)),
+            write.addr.eq(held(m, Cat(word, run), "to")), write.data.eq(held(m, stored, "word")),
+            write.en.eq(held(m, stores, "writes")),
         ]
 
         values = Signal(data.ArrayLayout(signed(RESULT_BITS), columns))     # the next one first
@@ -81,14 +83,14 @@ class ResultCollector(wiring.Component):
             m.d.sync += [column.eq(0), group.eq(self.i_group), count.eq(self.count)]
             m.d.sync += [values[n].eq(self.i.payload[n]) for n in range(columns)]
         with m.If(storing):
-            m.d.comb += [word.eq(channel + RESULT_HEADER), write.data.eq(values[0]), write.en.eq(inside)]
+            m.d.comb += [word.eq(channel + RESULT_HEADER), stored.eq(values[0]), stores.eq(inside)]
             m.d.sync += [column.eq(column + 1), values.as_value().eq(values.as_value()[RESULT_BITS:])]
             with m.If(~inside | (column == columns - 1)):
                 m.d.sync += storing.eq(0)
         with m.Elif(finishing):
             m.d.comb += [
-                word.eq(header), write.en.eq(1),
-                write.data.eq(Array([self.cycles[:16], self.cycles[16:], self.top])[header]),
+                word.eq(header), stores.eq(1),
+                stored.eq(Array([self.cycles[:16], self.cycles[16:], self.top])[header]),
             ]
             m.d.sync += header.eq(header + 1)
             with m.If(header == RESULT_HEADER - 1):

@@ -19,10 +19,10 @@ class Ulx3s85f(Ecp5Board):
     """ULX3S with LFE5U-85F."""
 
     name = "ulx3s-85f"
-    summary = "Radiona ULX3S, Lattice ECP5-85F: 75 MHz, serial line at 3 Mbaud over USB"
+    summary = "Radiona ULX3S, Lattice ECP5-85F: 100 MHz, serial line at 3 Mbaud over USB"
     chip = "LFE5U-85F"
     platform = ULX3S_85F_Platform
-    clock_hz = 75_000_000
+    clock_hz = 100_000_000
     baud = 3_000_000
     link = "serial line over USB (FTDI)"
     preset = "ulx3s"
@@ -45,5 +45,6 @@ class Ulx3s25f(Ulx3s85f):
     summary = "Radiona ULX3S, Lattice ECP5-25F: 75 MHz, serial line at 3 Mbaud over USB"
     chip = "LFE5U-25F"
     platform = ULX3S_25F_Platform
+    clock_hz = 75_000_000
     preset = "demo"
     place_options = ()

@@ -45,7 +45,7 @@ def test_pins_are_those_of_the_board(folder):
         "clk25_0__io": ("input", ["G2"]), "uart_0__rx__io": ("input", ["M1"]), "uart_0__tx__io": ("output", ["L4"]),
         "esp32_0__gpio0__io": ("output", ["L2"])}
     assert manifest["board"] == {"name": "ulx3s-85f", "summary": find_board("ulx3s-85f").summary,
-                                 "clock_hz": 75_000_000, "baud": 3_000_000}
+                                 "clock_hz": 100_000_000, "baud": 3_000_000}
     constraints = (folder / "soc.lpf").read_text()
     for port in manifest["ports"]:
         assert f'LOCATE COMP "{port["name"]}" SITE "{port["pins"][0]}";' in constraints

@@ -92,8 +92,9 @@ class InputPacker(wiring.Component):
         m.submodules.walked = ResetInserter(restart | self.clear)(walked)
         walking, reading, packing, placing = Signal(), Signal(), Signal(), Signal()
         asked, given = Signal(tap), Signal(tap)
-        # And the code that goes to its lane: the memory is late in its cycle, and there are many lanes.
-        placed = Signal(data.StructLayout({"lanes": config.lanes, "word_end": 1, "code": config.activation_bits}))
+        # And the byte that goes to its lane: the memory is late in its cycle, and there are many lanes.
+        placed = Signal(data.StructLayout({
+            "lanes": config.lanes, "word_end": 1, "outside": 1, "byte": config.activation_bits}))
         pad_code, = fabric_of(platform).constants(m, "pad_code", windows.pad_code)
         address = Signal(windows.address_bits)
         there = Signal()        # its byte, or it needs none
@@ -124,14 +125,14 @@ class InputPacker(wiring.Component):
                 packing.eq(reading & there & ~self.hold), given.eq(asked),
                 placing.eq(packing), placed.word_end.eq(given.word_end),
                 placed.lanes.eq(Cat(given.lane == n for n in range(config.lanes))),
-                placed.code.eq(Mux(given.outside, pad_code, read.data)),
+                placed.outside.eq(given.outside), placed.byte.eq(read.data),
                 self.write_enable.eq(placing & placed.word_end),
                 write_address.eq(write_address + self.write_enable),
             ]
         with m.If(placing & ~stall):
             for n in range(config.lanes):
                 with m.If(placed.lanes[n]):
-                    m.d.sync += self.write_data[n].eq(placed.code)
+                    m.d.sync += self.write_data[n].eq(Mux(placed.outside, pad_code, placed.byte))
                 with m.Elif(placed.lanes[0]):
                     m.d.sync += self.write_data[n].eq(pad_code)
 

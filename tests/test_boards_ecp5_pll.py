@@ -70,6 +70,7 @@ def test_the_core_runs_at_the_constrained_output_and_is_reset_until_the_pll_has_
 
 
 @pytest.mark.parametrize("name", ["ulx3s-85f", "ulx3s-25f", "orangecrab-r0-2"])
-def test_the_serial_line_is_at_most_one_per_cent_off(name):
+def test_the_serial_line_is_at_most_one_and_a_half_per_cent_off(name):
+    # The last of a byte's ten bits is sampled half a bit from its edges, which is 5 per cent of a byte.
     board = find_board(name)
-    assert abs(board.clock_hz / board.divisor / board.baud - 1) <= 0.01
+    assert abs(board.clock_hz / board.divisor / board.baud - 1) <= 0.015

@@ -79,11 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         The exit code: 0 done, 1 hardware and golden model differ, 2 error, 130 interrupted, 143 terminated.
     """
-    arguments = make_parser().parse_args(argv)
-    if threading.current_thread() is threading.main_thread():   # no other may say what a signal does
-        signal.signal(signal.SIGTERM, _terminate)
     try:
-        return arguments.run(arguments)
+        return _run(argv)
     except _Terminated:
         return 143
     except KeyboardInterrupt:
@@ -100,6 +97,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"this command needs {package}, which is not installed: pip install 'nomul[{_EXTRAS[package]}]'")
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    """Does what is asked for. What it prints is written before it ends, so that a reader that has gone is noticed."""
+    try:
+        arguments = make_parser().parse_args(argv)
+    except SystemExit:      # help, for one
+        sys.stdout.flush()
+        raise
+    if threading.current_thread() is threading.main_thread():   # no other may say what a signal does
+        signal.signal(signal.SIGTERM, _terminate)
+    code = arguments.run(arguments)
+    sys.stdout.flush()
+    return code
 
 
 def _fail(message: str) -> int:

@@ -1,7 +1,8 @@
-"""A command that is told to end."""
+"""A command that is told to end, or whose reader has gone."""
 
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -32,3 +33,18 @@ def test_kill_ends_with_143_and_ends_the_tool_that_runs(monkeypatch, tmp_path):
         signal.signal(signal.SIGTERM, before)
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [["inspect", "--help"], ["boards"]])
+def test_reader_that_closes_the_pipe_gets_no_traceback(arguments, unbuffered):
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        result = subprocess.run([sys.executable, "-m", "nomul.gen.cli", *arguments], stdout=writer, check=False,
+                                stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": unbuffered})
+    finally:
+        os.close(writer)
+    assert result.stderr == ""
+    # Help without a buffer is Python's own affair, and differs between its versions.
+    assert result.returncode == 141 or (unbuffered and arguments[-1] == "--help" and result.returncode == 0)

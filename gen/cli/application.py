@@ -77,7 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit code: 0 done, 1 hardware and golden model differ, 2 error, 130 interrupted, 143 terminated.
+        The exit code: 0 done, 1 hardware and golden model differ, 2 error, 130 interrupted, 141 nobody
+        reads what it prints, 143 terminated.
     """
     try:
         return _run(argv)

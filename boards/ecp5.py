@@ -1,5 +1,7 @@
 """What boards with a Lattice ECP5 share: open tools (Yosys, nextpnr, Project Trellis), and what the chips have."""
 
+import inspect
+
 from amaranth.build import TemplatedPlatform
 from amaranth.hdl import Module
 from amaranth.vendor import LatticeECP5Platform
@@ -7,6 +9,7 @@ from amaranth.vendor import LatticeECP5Platform
 from nomul.boards.base import Step
 from nomul.boards.ecp5_pll import make_clock
 from nomul.boards.open_board import OpenBoard
+from nomul.gen.synth import output_registers
 from nomul.gen.synth.family import FAMILIES
 
 __all__ = ["CHIPS", "Ecp5Board"]
@@ -31,6 +34,7 @@ class Ecp5Board(OpenBoard):
     family = FAMILIES["ecp5"]
     platform: type[LatticeECP5Platform]
     platform_options = {"toolchain": "Trellis"}
+    scripts = {"output_registers.py": inspect.getsource(output_registers)}
     place_options: tuple[str, ...] = ()
     pack_options: tuple[str, ...] = ()
 
@@ -50,6 +54,12 @@ class Ecp5Board(OpenBoard):
         package = {"BG": "CABGA", "MG": "CSFBGA"}[self.platform.package[:2]] + self.platform.package[2:]
         return (CHIPS[self.chip][2], "--package", package, "--speed", self.platform.speed, "--lpf", f"{top}.lpf",
                 "--textcfg", f"{top}.config", *self.place_options)
+
+    def rework(self, top: str) -> list[Step]:
+        """See `OpenBoard.rework`: registers behind block RAMs move into them."""
+        script, = self.scripts
+        reworked = f"{top}.reworked.json"
+        return [Step("python3", (script, top, f"{top}.json", reworked), (reworked,))]
 
     def pack(self, top: str) -> Step:
         """See `OpenBoard.pack`."""

@@ -25,11 +25,14 @@ class OpenBoard(Board):
         The board's pins, as a platform of Amaranth.
     synthesis_options : tuple of str
         For the family's synthesis command.
+    scripts : mapping of str to str
+        Name and text of Python scripts that steps run, and that are written with the other files.
     """
 
     platform: type[TemplatedPlatform]
     platform_options: Mapping[str, Any] = {}
     synthesis_options: tuple[str, ...] = ()
+    scripts: Mapping[str, str] = {}
 
     def clock(self, m: Module, platform: TemplatedPlatform) -> None:
         """Makes the domain ``sync`` of `clock_hz`; by default, Amaranth makes it of the board's oscillator."""
@@ -40,6 +43,10 @@ class OpenBoard(Board):
     @abstractmethod
     def place(self, top: str) -> tuple[str, ...]:
         """Arguments of nextpnr, but for netlist, report and seed."""
+
+    def rework(self, top: str) -> list[Step]:
+        """What happens to the netlist before nextpnr; the last step writes what nextpnr reads. By default, nothing."""
+        return []
 
     @abstractmethod
     def pack(self, top: str) -> Step:
@@ -64,7 +71,7 @@ class OpenBoard(Board):
         files[f"{top}.ys"] = "\n".join([
             f"read_rtlil {top}.il", HIDE, " ".join([self.family.synthesis, *self.synthesis_options, "-top", top]),
             f"write_json {top}.json", ""])
-        files[f"build_{top}.sh"] = _script(self.steps(top))
+        files |= {f"build_{top}.sh": _script(self.steps(top)), **self.scripts}
         ports = [{"name": name, "direction": _direction(name, top, files[f"{top}.v"]), "bits": len(sites),
                   "pins": sites} for name, sites in pins.items()]
         return ports, files
@@ -74,9 +81,10 @@ class OpenBoard(Board):
         pack, report = self.pack(top), f"{top}.report"
         written = tuple(argument for argument in pack.arguments if argument.startswith(f"{top}.")
                         and argument not in pack.outputs)
+        netlist = [Step("yosys", ("-q", "-s", f"{top}.ys"), (f"{top}.json",)), *self.rework(top)]
         return [
-            Step("yosys", ("-q", "-s", f"{top}.ys"), (f"{top}.json",)),
-            Step(self.family.place, (*self.place(top), "--json", f"{top}.json", "--report", report,
+            *netlist,
+            Step(self.family.place, (*self.place(top), "--json", netlist[-1].outputs[0], "--report", report,
                                      "--timing-allow-fail", "--seed", "1"), (*written, report)),
             pack,
         ]

@@ -26,16 +26,22 @@ def folder(tmp_path_factory):
 
 
 def test_files_are_complete_and_have_no_paths(folder):
-    names = {"soc.v", "soc.il", "soc.ys", "soc.lpf", "build_soc.sh", "config.toml", "registers.md", "registers.h",
-             "manifest.json"}
+    names = {"soc.v", "soc.il", "soc.ys", "soc.lpf", "build_soc.sh", "output_registers.py", "config.toml",
+             "registers.md", "registers.h", "manifest.json"}
     assert {path.name for path in folder.iterdir()} == names
     for name in ("soc.v", "soc.il", "soc.ys", "soc.lpf", "build_soc.sh"):
         text = (folder / name).read_text()
         assert text.endswith("\n")
-        assert ".py" not in text
+        assert ".py" not in text.replace("output_registers.py", "")
     assert "disabled" not in (folder / "soc.v").read_text()
     assert "read_rtlil soc.il\n" in (folder / "soc.ys").read_text()
     assert (folder / "build_soc.sh").stat().st_mode & stat.S_IXUSR
+
+
+def test_the_build_script_goes_the_way_of_nomul_build(folder):
+    assert [line.split() for line in (folder / "build_soc.sh").read_text().splitlines() if line.startswith('"')] == [
+        [f'"${step.tool.upper().replace("-", "_")}"', *step.arguments] for step in find_board("ulx3s-85f").steps("soc")]
+    assert '"$PYTHON3" output_registers.py soc soc.json soc.reworked.json\n' in (folder / "build_soc.sh").read_text()
 
 
 def test_pins_are_those_of_the_board(folder):

@@ -42,7 +42,8 @@ def _run(arguments: Namespace) -> int:
     if arguments.json:      # which may be in a folder that has just been made
         check_output(arguments.json)
     top = module_name(config.name)
-    files = {path.name: path.read_text(encoding="utf-8") for path in paths if path.name.startswith(top)}
+    files = {path.name: path.read_text(encoding="utf-8") for path in paths
+             if path.name.startswith(top) or path.suffix == ".py"}
     with working(f"build {config.name} for {board.name}"):
         result = build(board, top, files, progress=lambda line: say(f"{board.name}: {line}"))
     bitstream, *logs = [copy_file(path, arguments.output)

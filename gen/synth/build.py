@@ -1,6 +1,5 @@
 """From a board's design to its bitstream: runs the tools, and says what the design takes, how fast it is, and why."""
 
-import inspect
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ __all__ = ["Build", "BuildError", "build"]
 #: How often a way is looked for: with two routers, and as many seeds of the placer as that allows.
 _TRIES = 8
 #: What a tool does, for people who wait for it.
-_WHAT = {"yosys": "synthesis", "nextpnr": "place and route, which takes minutes"}
+_WHAT = {"yosys": "synthesis", "python3": "output registers", "nextpnr": "place and route, which takes minutes"}
 
 
 class BuildError(ToolError):
@@ -117,13 +116,10 @@ def build(board: Design, top: str, files: Mapping[str, str], *, cache: Path | No
                     _refuse(board, overfull((folder / log).read_text(encoding="utf-8"), board.family), folder)
                 raise
             if step.tool == "yosys":
-                _rewrite(board.family, folder / f"{top}.json", top)
                 counted = count_netlist(folder / f"{top}.json", top, board.family)
                 _refuse(board, too_much(counted, board.resources), folder)
 
     key = ["build", *(f"{step} {tool_version(step.tool)}" for step in steps), *map(str, sorted(files.items()))]
-    if board.family.rewrite:
-        key.append(Path(inspect.getfile(board.family.rewrite)).read_text(encoding="utf-8"))
     folder = kept(cache or cache_folder(), key, make)
     counted = count_netlist(folder / f"{top}.json", top, board.family)
     _refuse(board, too_much(counted, board.resources), folder)
@@ -155,15 +151,6 @@ def _run(step: Any, folder: Path, log: str, progress: Progress | None) -> None:
             if progress:
                 what = "with the other router" if tries % 2 else f"with seed {arguments[seed]}"
                 progress(f"{step.tool}: its router goes in circles; once more, {what}")
-
-
-def _rewrite(family: Family, netlist: Path, top: str) -> None:
-    """The family's change to a netlist."""
-    if family.rewrite is None:
-        return
-    design = json.loads(netlist.read_text(encoding="utf-8"))
-    family.rewrite(design["modules"][top])
-    netlist.write_text(json.dumps(design), encoding="utf-8")
 
 
 def _refuse(board: Design, excess: str | None, folder: Path) -> None:

@@ -1,12 +1,9 @@
 """One description for each FPGA family: what its netlists are made of, how its tools count, what files are called."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import Any
-
-from nomul.gen.synth.output_registers import use_output_registers
 
 __all__ = ["FAMILIES", "KINDS", "Family"]
 
@@ -42,8 +39,6 @@ class Family:
         Suffix of the file with the pins.
     large_shape : (int, int), optional
         Shape of a large RAM with a single port ("sprams"), on those chips of the family that have some.
-    rewrite : callable, optional
-        What `nomul build` does to the netlist's module (see `use_output_registers`) between synthesis and placement.
     """
 
     name: str
@@ -55,7 +50,6 @@ class Family:
     suffix: str = "bit"
     constraints: str = "xdc"
     large_shape: tuple[int, int] | None = None
-    rewrite: Callable[[dict[str, Any]], object] | None = None
 
     def block_rams(self, bits: int, words: int) -> int:
         """Block RAMs that a memory takes in the best of their shapes."""
@@ -87,8 +81,7 @@ _ECP5 = Family(
     block_shapes=((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384)),
     place="nextpnr-ecp5", suffix="bit", constraints="lpf",
     reported={"luts": ("TRELLIS_COMB",), "ffs": ("TRELLIS_FF",), "memories": ("DP16KD",),
-              "dsps": ("MULT18X18D", "ALU54B")},
-    rewrite=use_output_registers)
+              "dsps": ("MULT18X18D", "ALU54B")})
 
 #: A logic cell has a look-up table, a carry and a flip-flop; nextpnr reports cells.
 _ICE40 = Family(

@@ -2,13 +2,20 @@
 
 From the clock to the data an ECP5's block RAM takes 5.6 ns at speed grade 6, with its output register 0.9 ns (Project
 Trellis' timing database); the register, TN-02204 "ECP5 and ECP5-5G Memory Usage Guide", is there in any case.
+
+This file goes with every design for an ECP5, and is run between Yosys and nextpnr, so it needs Python alone:
+
+    python3 output_registers.py TOP NETLIST.json RESULT.json
 """
 
+import json
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-__all__ = ["use_output_registers"]
+__all__ = ["main", "use_output_registers"]
 
 _MEMORY, _REGISTER = "DP16KD", "TRELLIS_FF"
 #: A width at which one port has the data pins of both.
@@ -81,3 +88,15 @@ def _plain(cell: Mapping[str, Any], clock: list[Any]) -> bool:
     return (cell["type"] == _REGISTER and pins["CLK"] == clock and parameters.get("CLKMUX", "CLK") == "CLK"
             and parameters.get("CEMUX", "1").strip() == "1" and pins.get("LSR", ["0"]) == ["0"]
             and parameters.get("REGSET", "RESET") == "RESET")
+
+
+def main(top: str, netlist: str, result: str) -> None:
+    """Writes `netlist` with output registers to `result`; both are files of Yosys' ``write_json``, flat, of `top`."""
+    design = json.loads(Path(netlist).read_text(encoding="utf-8"))
+    folded = use_output_registers(design["modules"][top])
+    Path(result).write_text(json.dumps(design), encoding="utf-8")
+    print(f"{folded} flip-flops moved into block RAMs")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

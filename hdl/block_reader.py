@@ -1,6 +1,6 @@
 """Reads a finished block out of the accumulators, pixel by pixel, as fast as it is taken."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Mux
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -45,10 +45,16 @@ class BlockReader(wiring.Component):
         m = Module()
         m.d.comb += [self.sent.eq(self.valid & self.ready), self.read.eq(self.begin | self.sent)]
         m.d.sync += self.valid.eq(self.begin | (self.valid & ~(self.sent & self.end)))
-        with m.If(self.begin):
-            m.d.sync += [self.pixel.eq(self.pixel + 1), self.end.eq(self.only_pixel)]
-        with m.Elif(self.sent):
-            m.d.sync += [self.pixel.eq(self.pixel + 1), self.end.eq(self.pixel == self.last_pixel)]
-            with m.If(self.end):
-                m.d.sync += self.pixel.eq(0)
+        with m.If(self.read):
+            m.d.sync += [
+                self.pixel.eq(self.pixel + 1),
+                self.end.eq(Mux(self.begin, self.only_pixel, self.pixel == self.last_pixel)),
+            ]
+        with m.If(self.sent & self.end):
+            m.d.sync += self.pixel.eq(0)
         return m
+
+    @staticmethod
+    def model(pixels: int) -> list[tuple[int, bool]]:
+        """What is offered of a block of so many pixels, in order: the pixel's number, and whether it is the last."""
+        return [(pixel, pixel == pixels - 1) for pixel in range(pixels)]

@@ -1,5 +1,8 @@
 """Takes finished blocks out of the accumulators: requantizes, and writes codes to the activation memory or results."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -10,11 +13,22 @@ from nomul.hdl.block_reader import BlockReader
 from nomul.hdl.blocks import BlockCounter
 from nomul.hdl.constants import held
 from nomul.hdl.descriptor import DESCRIPTOR, Layer
-from nomul.hdl.fabric import fabric_of
+from nomul.hdl.fabric import Fabric, fabric_of
 from nomul.hdl.requantizer import Requantizer
 from nomul.hdl.writer import CodeWriter
 
 __all__ = ["Drain"]
+
+#: What requantizers are told of a layer.
+_CONSTANTS = ("shift", "zero_point", "lower", "upper")
+
+
+class _Parameters(NamedTuple):
+    """Of the group of output channels at hand: what each column's requantizer adds and multiplies by."""
+
+    bias: data.View
+    magnitude: data.View
+    negative: Signal
 
 
 class Drain(wiring.Component):
@@ -68,7 +82,6 @@ class Drain(wiring.Component):
         m.submodules.blocks = blocks = BlockCounter(config)
         m.submodules.writer = writer = CodeWriter(config)
         fabric = fabric_of(platform)
-        late = fabric.late_memories
         groups = fabric.close_groups(config.columns, fabric.close_columns)
 
         # All groups of columns do the same at the same time, each by registers of its own; the first speaks for them.
@@ -92,24 +105,9 @@ class Drain(wiring.Component):
             m.d.comb += blocks.advance.eq(~blocks.group_end)
             m.d.sync += [reading.eq(0), self.bank.eq(~self.bank)]
 
-        # Biases and multipliers of the current group shift in, one column a cycle.
-        bias = Signal(data.ArrayLayout(signed(config.accumulator_bits), config.columns))
-        magnitude = Signal(data.ArrayLayout(MULTIPLIER_BITS, config.columns))
-        negative = Signal(config.columns)
-        parameter = data.View(data.StructLayout({
-            "bias": signed(config.accumulator_bits), "magnitude": MULTIPLIER_BITS, "negative": 1,
-        }), held(m, held(m, self.parameter_data, "parameter"), "parameter_late") if late else self.parameter_data)
         columns_left = Signal(range(config.columns + 1))
-        arrives, arriving = Signal(), Signal()
-        m.d.sync += arriving.eq(arrives)
-        # The last ones are there before the first pixel is sent.
-        loads = held(m, arriving, "loads") if late else arrives
-        for group, arrived in zip(groups, fabric.copies(m, "arrived", loads, len(groups)), strict=True):
-            with m.If(arrived):
-                for registers, given in ((bias, parameter.bias), (magnitude, parameter.magnitude),
-                                         (negative, parameter.negative)):
-                    m.d.sync += [registers[column].eq(registers[column + 1] if column + 1 < config.columns else given)
-                                 for column in group]
+        arrives = Signal()
+        parameters, arriving = self._parameters(m, fabric, groups, arrives)
 
         with m.FSM():
             with m.State("Idle"):
@@ -142,42 +140,43 @@ class Drain(wiring.Component):
                     with m.If(blocks.last):
                         m.next = "Idle"
 
+        # From the accumulators through the requantizers.
         output = stream.Signature(self.results.payload.shape()).create()
         parts = [Requantizer(config, len(group)) for group in groups]
-        constant_names = ("shift", "zero_point", "lower", "upper")
-        constants = Signal(data.StructLayout({name: getattr(parts[0], name).shape() for name in constant_names}))
-        m.d.comb += [constants[name].eq(getattr(layer, name)) for name in constant_names]
-        copies = fabric.constants(m, "constants", constants.as_value(), len(groups))
+        constants = Signal(data.StructLayout({name: getattr(parts[0], name).shape() for name in _CONSTANTS}))
+        m.d.comb += [constants[name].eq(getattr(layer, name)) for name in _CONSTANTS]
+        constants_of = fabric.constants(m, "constants", constants.as_value(), len(groups))
         # Codes are always taken, by a writer that takes a pixel a cycle. Results are when the collector is ready, of
         # which all groups learn in the next cycle.
         to_results, collected = held(m, layer.destination == Destination.RESULTS, "to_results"), Signal()
         takes = ~to_results | (output.valid & self.results.ready & ~collected)
         m.d.sync += collected.eq(to_results & takes)
-        taking = fabric.copies(m, "takes", takes, len(groups))
+        taken_by = fabric.copies(m, "takes", takes, len(groups))
         if config.columns > config.lanes:
-            taking = [Mux(to_results, take, writer.i.ready) for take in taking]
-        begins, last_pixels = (fabric.copies(m, name, value, len(groups))
-                               for name, value in (("begins", begin), ("last_pixel", blocks.last_pixel)))
-        for group, reader, begins_now, last_pixel, part, copy, take in zip(
-                groups, readers, begins, last_pixels, parts, copies, taking, strict=True):
+            taken_by = [Mux(to_results, take, writer.i.ready) for take in taken_by]
+        begins = fabric.copies(m, "begins", begin, len(groups))
+        last_pixels = fabric.copies(m, "last_pixel", blocks.last_pixel, len(groups))
+        for g, (group, reader, part) in enumerate(zip(groups, readers, parts, strict=True)):
             m.submodules[f"reader{group.start}"] = reader
             m.submodules[f"requantizer{group.start}"] = part
             columns = slice(group.start, group.stop)
             m.d.comb += [
-                reader.begin.eq(begins_now), reader.only_pixel.eq(blocks.only_pixel), reader.last_pixel.eq(last_pixel),
+                reader.begin.eq(begins[g]), reader.only_pixel.eq(blocks.only_pixel),
+                reader.last_pixel.eq(last_pixels[g]),
                 self.accumulator_read[columns].eq(reader.read.replicate(len(group))),
-                part.i.valid.eq(reader.valid), reader.ready.eq(part.i.ready), part.o.ready.eq(take),
-                part.negative.eq(negative[columns]), Cat(getattr(part, name) for name in constant_names).eq(copy),
+                part.i.valid.eq(reader.valid), reader.ready.eq(part.i.ready), part.o.ready.eq(taken_by[g]),
+                part.negative.eq(parameters.negative[columns]),
+                Cat(getattr(part, name) for name in _CONSTANTS).eq(constants_of[g]),
             ]
             for n, column in enumerate(group):
                 m.d.comb += [
                     self.accumulator_pixel[column].eq(reader.pixel),
-                    part.i.payload[n].eq(self.accumulators[column]), part.bias[n].eq(bias[column]),
-                    part.magnitude[n].eq(magnitude[column]), output.payload[column].eq(part.o.payload[n]),
+                    part.i.payload[n].eq(self.accumulators[column]), part.bias[n].eq(parameters.bias[column]),
+                    part.magnitude[n].eq(parameters.magnitude[column]), output.payload[column].eq(part.o.payload[n]),
                 ]
-            if not group.start:
-                m.d.comb += [output.valid.eq(part.o.valid), output.ready.eq(take)]
-        m.d.comb += written.eq(output.valid & output.ready)
+        m.d.comb += [
+            output.valid.eq(parts[0].o.valid), output.ready.eq(taken_by[0]), written.eq(output.valid & output.ready),
+        ]
 
         m.d.comb += [
             writer.i.payload.eq(output.payload), self.results.payload.eq(output.payload),
@@ -189,3 +188,27 @@ class Drain(wiring.Component):
         with m.Else():
             m.d.comb += writer.i.valid.eq(output.valid)
         return m
+
+    def _parameters(self, m: Module, fabric: Fabric, groups: Sequence[range],
+                    arrives: Signal) -> tuple[_Parameters, Signal]:
+        """Biases and multipliers of the group of channels at hand shift in, one column a cycle.
+
+        `arrives` is high in each cycle in which the memory gives those of a column, and the second result in the one
+        after. The last ones are there before the first pixel is sent.
+        """
+        columns, late, word = self._config.columns, fabric.late_memories, self.parameter_data
+        layout = data.StructLayout({
+            "bias": signed(self._config.accumulator_bits), "magnitude": MULTIPLIER_BITS, "negative": 1})
+        shifted = _Parameters(Signal(data.ArrayLayout(layout["bias"].shape, columns), name="bias"),
+                              Signal(data.ArrayLayout(MULTIPLIER_BITS, columns), name="magnitude"),
+                              Signal(columns, name="negative"))
+        given = data.View(layout, held(m, held(m, word, "parameter"), "parameter_late") if late else word)
+        arriving = Signal()
+        m.d.sync += arriving.eq(arrives)
+        loads = held(m, arriving, "loads") if late else arrives
+        for group, arrived in zip(groups, fabric.copies(m, "arrived", loads, len(groups)), strict=True):
+            with m.If(arrived):
+                for name, registers in shifted._asdict().items():
+                    m.d.sync += [registers[column].eq(registers[column + 1] if column + 1 < columns else given[name])
+                                 for column in group]
+        return shifted, arriving

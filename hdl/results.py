@@ -79,15 +79,15 @@ class ResultCollector(wiring.Component):
         m.d.comb += [self.i.ready.eq(~self.busy), self.busy.eq(storing | finishing)]
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += storing.eq(1)
-        with m.If(~storing):        # whether or not there is something: so many registers would have to know it in time
-            m.d.sync += [column.eq(0), group.eq(self.i_group), count.eq(self.count)]
-            m.d.sync += [values[n].eq(self.i.payload[n]) for n in range(columns)]
         with m.If(storing):
             m.d.comb += [word.eq(channel + RESULT_HEADER), stored.eq(values[0]), stores.eq(inside)]
             m.d.sync += [column.eq(column + 1), values.as_value().eq(values.as_value()[RESULT_BITS:])]
             with m.If(~inside | (column == columns - 1)):
                 m.d.sync += storing.eq(0)
-        with m.Elif(finishing):
+        with m.Else():      # whether or not there is something: so many registers would have to know it in time
+            m.d.sync += [column.eq(0), group.eq(self.i_group), count.eq(self.count)]
+            m.d.sync += [values[n].eq(self.i.payload[n]) for n in range(columns)]
+        with m.If(~storing & finishing):
             m.d.comb += [
                 word.eq(header), stores.eq(1),
                 stored.eq(Array([self.cycles[:16], self.cycles[16:], self.top])[header]),

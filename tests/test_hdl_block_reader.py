@@ -8,8 +8,8 @@ from nomul.hdl.sim import simulate
 from .hardware import small_config
 
 
-def read(sizes: list[int], readiness: float = 1, seed: int = 0) -> tuple[list[tuple[int, int]], list[tuple[int, bool]]]:
-    """What is read, as (cycle, pixel), and when something is taken, as (cycle, whether it is the block's last)."""
+def read(sizes: list[int], readiness: float = 1, seed: int = 0) -> tuple[list[tuple], list[tuple]]:
+    """What is read, as (cycle, pixel), and what is taken, as (cycle, pixel, whether it is the block's last)."""
     dut, random_ = BlockReader(small_config(block_pixels=20)), random.Random(seed)
     reads, takes = [], []
 
@@ -19,10 +19,10 @@ def read(sizes: list[int], readiness: float = 1, seed: int = 0) -> tuple[list[tu
         async def step(ready):
             nonlocal cycle
             ctx.set(dut.ready, ready)
+            if ctx.get(dut.sent):       # what the memory gave before it is read again
+                takes.append((cycle, reads[-1][1], bool(ctx.get(dut.end))))
             if ctx.get(dut.read):
                 reads.append((cycle, ctx.get(dut.pixel)))
-            if ctx.get(dut.sent):
-                takes.append((cycle, bool(ctx.get(dut.end))))
             await ctx.tick()
             cycle += 1
 
@@ -44,7 +44,7 @@ def read(sizes: list[int], readiness: float = 1, seed: int = 0) -> tuple[list[tu
 
 def test_a_block_is_read_at_one_pixel_a_cycle():
     reads, takes = read([3])
-    assert takes == [(1, False), (2, False), (3, True)]
+    assert takes == [(1, 0, False), (2, 1, False), (3, 2, True)]
     # With the last one taken, the memory is read once more, which nobody looks at.
     assert reads == [(0, 0), (1, 1), (2, 2), (3, 3)]
 
@@ -53,11 +53,11 @@ def test_a_block_is_read_at_one_pixel_a_cycle():
 def test_blocks_of_any_size_are_read_from_their_first_pixel_on_and_each_pixel_is_taken_once(readiness):
     sizes = [1, 1, 20, 2, 1, 7]
     reads, takes = read(sizes, readiness, seed=1)
-    assert [end for _, end in takes] == [n == size - 1 for size in sizes for n in range(size)]
+    assert [offered for _, *offered in takes] == [[*offered] for size in sizes for offered in BlockReader.model(size)]
     assert [pixel for _, pixel in reads] == [n for size in sizes for n in range(size + 1)]
 
 
 def test_a_pixel_that_is_not_taken_stays_and_is_not_read_again():
     reads, takes = read([2], readiness=0.2, seed=4)
     assert takes[-1][0] > 2      # it had to wait
-    assert [cycle for cycle, _ in reads[1:]] == [cycle for cycle, _ in takes]
+    assert [cycle for cycle, _ in reads[1:]] == [cycle for cycle, *_ in takes]

@@ -11,6 +11,7 @@ from nomul.gen.spec.frames import RUNS_KEPT
 from nomul.gen.spec.program import RESULT_BITS
 from nomul.gen.spec.registers import RESULT_HEADER
 from nomul.hdl.constants import held
+from nomul.hdl.fabric import fabric_of
 from nomul.hdl.memory import plain_memory
 
 __all__ = ["ResultCollector"]
@@ -39,9 +40,10 @@ class ResultCollector(wiring.Component):
     i_group, count : In(10), In(12)
         Number of the group; how many channels the layer has. Taken with the payload.
     busy : Out(1)
-        Storing; from the cycle after a transfer or `finish`. The last word can be read two cycles after it has ended.
+        Storing; from the cycle after a transfer or `finish`. The last word can be read two cycles after it has ended,
+        and sooner where memories are not late.
     top : Out(12)
-        Index of the largest result since `clear`; of the last word stored a cycle after `busy` has ended.
+        Index of the largest result since `clear`; of the last word stored at most a cycle after `busy` has ended.
     read_run : In(2), read_address : In(13), read_data : Out(16)
         Result words of one of the last runs, data one cycle after the address.
     """
@@ -62,10 +64,11 @@ class ResultCollector(wiring.Component):
         m.submodules.memory = memory = plain_memory(RESULT_BITS, RUNS_KEPT << bits)
         write, read = memory.write_port(), memory.read_port()
         run, word, stored, stores = Signal.like(self.run), Signal(bits), Signal(RESULT_BITS), Signal()
+        late = fabric_of(platform).late_memories        # and far away
         m.d.comb += [
             read.addr.eq(Cat(self.read_address[:bits], self.read_run)), self.read_data.eq(read.data),
-            write.addr.eq(held(m, Cat(word, run), "to")), write.data.eq(held(m, stored, "word")),
-            write.en.eq(held(m, stores, "writes")),
+            *(port.eq(held(m, value, name) if late else value) for port, value, name in (
+                (write.addr, Cat(word, run), "to"), (write.data, stored, "word"), (write.en, stores, "writes"))),
         ]
 
         values = Signal(data.ArrayLayout(signed(RESULT_BITS), columns))     # the next one first
@@ -98,11 +101,11 @@ class ResultCollector(wiring.Component):
         with m.If(self.finish):
             m.d.sync += finishing.eq(1)
 
-        # The comparison comes a cycle after the word: `top` is written in the last of the cycles of `finishing`.
+        # The comparison may come a cycle after the word: `top` is written in the last of the cycles of `finishing`.
         compare, found = Signal(), Signal()
         best, value = Signal(signed(RESULT_BITS)), Signal(signed(RESULT_BITS), reset_less=True)
         where = Signal.like(self.top, reset_less=True)
-        m.d.sync += [compare.eq(storing & inside), value.eq(values[0]), where.eq(channel)]
+        m.d["sync" if late else "comb"] += [compare.eq(storing & inside), value.eq(values[0]), where.eq(channel)]
         with m.If(compare & (~found | (value > best))):
             m.d.sync += [found.eq(1), best.eq(value), self.top.eq(where)]
         with m.If(self.clear):

@@ -66,6 +66,16 @@ def test_router_that_goes_in_circles_is_stopped_and_one_that_gets_on_is_not(prog
     assert run_tool("yosys", [], tmp_path, ["netlist.json"], log="yosys.log").count("Info") == 300
 
 
+def test_router_that_routes_the_same_again_and_again_is_stopped_and_one_that_ends_is_not(program, tmp_path):
+    # Lines of nextpnr-ice40 0.11.1 with router2: one run was at 444 when it was given up, one had ended at 55.
+    line = "Info:     iter={n} wires=69234 overused=152 overuse=152 archfail=NA"
+    program(f"for n in range(10**9): print(f'{line}')")
+    with pytest.raises(CirclesError, match="yosys routes in circles"):
+        run_tool("yosys", [], tmp_path, ["netlist.json"], log="yosys.log")
+    program(f"for n in range(1, 101): print(f'{line}')\npathlib.Path('netlist.json').write_text('{{}}')")
+    assert run_tool("yosys", [], tmp_path, ["netlist.json"], log="yosys.log").count("iter=") == 100
+
+
 def test_tool_that_is_killed_is_reported_with_the_signal(program, tmp_path):
     program("os.kill(os.getpid(), 9)")
     fails(tmp_path, r"yosys was killed by signal 9, perhaps for want of memory; see .*/yosys\.log")

@@ -1,13 +1,18 @@
 import numpy as np
 import pytest
+from amaranth.hdl import Fragment
 
+from nomul.hdl.fabric import FabricPlatform
 from nomul.hdl.results import ResultCollector
 from nomul.hdl.sim import simulate, stream_put
 
 from .hardware import small_config
 
+#: Whose memories are not late, and whose are.
+FABRICS = ["generic", "ecp5"]
 
-def collect(config, layers, stall=0.0):
+
+def collect(config, layers, stall=0.0, fabric="generic"):
     """`(result words, TOP, busy cycles of the last group)` for each of `layers`: (groups of channels, count)."""
     dut = ResultCollector(config)
     seen = []
@@ -35,7 +40,7 @@ def collect(config, layers, stall=0.0):
                 words.append(word - (word >> 15 << 16))
             seen.append((words, ctx.get(dut.top), busy))
 
-    simulate(dut, bench)
+    simulate(Fragment.get(dut, FabricPlatform(fabric)), bench)
     return seen
 
 
@@ -52,14 +57,15 @@ def test_ten_results_of_three_groups_are_stored_in_order_and_the_largest_found()
     assert (words.tolist(), top) == expected
 
 
+@pytest.mark.parametrize("fabric", FABRICS)
 @pytest.mark.parametrize("stall", [0.0, 0.5])
 @pytest.mark.parametrize(("columns", "count"), [(2, 5), (4, 4), (4, 64), (8, 1), (8, 30), (64, 64)])
-def test_hardware_equals_model(columns, count, stall):
+def test_hardware_equals_model(columns, count, stall, fabric):
     rng = np.random.default_rng(count)
     groups = rng.integers(-32768, 32768, (-(-count // columns), columns))
     words, top = ResultCollector.model(groups, count)
     config = small_config(columns=columns, result_words=64)
-    assert stored(config, groups, count, stall=stall) == (words.tolist(), top)
+    assert stored(config, groups, count, stall=stall, fabric=fabric) == (words.tolist(), top)
 
 
 def test_the_lowest_index_wins_ties_within_and_across_groups():
@@ -89,9 +95,10 @@ def test_channels_beyond_the_count_do_not_overwrite_result_words():
     assert words == [5, 6, 3, 4]
 
 
+@pytest.mark.parametrize("fabric", FABRICS)
 @pytest.mark.parametrize(("count", "cycles"), [(4, 4), (1, 2), (3, 4), (64, 4)])
-def test_storing_takes_a_cycle_a_channel_and_ends_early_beyond_the_count(count, cycles):
-    assert collect(small_config(), [([[1, 2, 3, 4]], count)])[0][2] == cycles
+def test_storing_takes_a_cycle_a_channel_and_ends_early_beyond_the_count(count, cycles, fabric):
+    assert collect(small_config(), [([[1, 2, 3, 4]], count)], fabric=fabric)[0][2] == cycles
 
 
 def test_a_group_is_not_taken_while_another_is_stored():

@@ -40,6 +40,8 @@ _STAGES = {"Info: Creating initial": "placement", "Info: Running simulated annea
 #: A line of nextpnr's router1, which tells of a thousand connections each: all of them took the place of others. So
 #: many of these lines, one after the other, and it will not come to an end.
 _IN_CIRCLES, _ROUNDS = re.compile(r"Info: +\d+ \| +\d+ +\d+ \| +1000 +0 \|"), 100
+#: And one of router2's, which routes again in each what was in the way of others; it has come to an end in 10 to 60.
+_ITERATION, _ITERATIONS = re.compile(r"Info: +iter=(\d+) "), 150
 _REMEDY = "run: pip install 'nomul[synth]'"
 _ERROR = re.compile(r"\bERROR\b|\berror:")
 
@@ -147,7 +149,8 @@ def run_tool(tool: str, arguments: Sequence[str], folder: Path, outputs: Sequenc
             for line in process.stdout:
                 file.write(line)
                 rounds = rounds + 1 if _IN_CIRCLES.match(line) else 0
-                if rounds == _ROUNDS:
+                iteration = _ITERATION.match(line)
+                if rounds == _ROUNDS or (iteration and int(iteration[1]) > _ITERATIONS):
                     raise CirclesError(f"{tool} routes in circles: take a smaller configuration; see {record}")
                 if progress is not None and line.startswith("Preparing to run"):
                     progress(f"{tool} runs here for the first time and is translated for this machine; "

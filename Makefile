@@ -5,7 +5,7 @@
 #   make lint     ruff and mypy
 #   make docs     the checks of README and docs: commands run, links exist, tables are true
 #   make bench    measurements
-#   make bitstreams   of all boards, in build, JOBS at a time; the largest takes half an hour
+#   make bitstreams   of all boards, in build, JOBS at a time; half an hour on two cores
 #   make clean    removes what make made
 #
 # PYTHON=python3.12       another Python (at least 3.11)

@@ -27,7 +27,7 @@ class Ulx3s85f(Ecp5Board):
     link = "serial line over USB (FTDI)"
     preset = "ulx3s"
     # On a chip this wide, short ways between registers count more than few wires in all. And cells must not settle too
-    # early: they begin in one heap, and with nextpnr's alpha of 0.1 wires stay a sixth longer, for which routing pays.
+    # early: they begin in one heap, and with nextpnr's alpha of 0.1 wires stay longer, for which the router pays.
     place_options: tuple[str, ...] = (
         "--placer-heap-timingweight", "80", "--placer-heap-critexp", "6", "--placer-heap-alpha", "0.05")
     programming = "openFPGALoader --board ulx3s TOP.bit"
